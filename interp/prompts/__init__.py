@@ -1,0 +1,8 @@
+"""Prompts: pairs of clean and corrupted token ids with answers, checked when made."""
+
+from interp.prompts.pair import Alignment as Alignment
+from interp.prompts.pair import PromptPair as PromptPair
+from interp.prompts.prompt_set import PromptSet as PromptSet
+from interp.prompts.reading import pair_from_text as pair_from_text
+from interp.prompts.reading import read_prompts as read_prompts
+from interp.prompts.spans import Span as Span

@@ -1,0 +1,6 @@
+"""Results: labelled arrays that carry their baselines, unit, control and provenance."""
+
+from interp.results.provenance import Provenance as Provenance
+from interp.results.provenance import hash_array as hash_array
+from interp.results.provenance import library_versions as library_versions
+from interp.results.result import Result as Result
