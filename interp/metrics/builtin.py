@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import cast
 
-import torch
 from torch import Tensor
 
 from interp.errors import InputError

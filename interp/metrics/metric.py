@@ -64,7 +64,7 @@ class Metric:
 
 def last_logits(logits: Logits, prompts: PromptSet, side: Side) -> Float[Tensor, "batch d_vocab"]:
     """Logits at each prompt's own last position, widened to at least float32."""
-    last = torch.from_numpy(prompts.lengths(side) - 1).to(logits.device)
+    last = torch.from_numpy(prompts.batch(side).lengths - 1).to(logits.device)
     rows = logits[torch.arange(len(last), device=logits.device), last]
     return rows if rows.dtype == torch.float64 else rows.float()
 

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 
 from interp.errors import PromptError
 from interp.prompts.pair import PromptPair
+from interp.prompts.token_batch import TokenBatch
 
 Side = Literal["clean", "corrupted"]
-PAD = 0
-"""Fills rows on the right. Any valid id would do: a mask hides it, and a causal model never looks right."""
 
 
 @dataclass(frozen=True)
@@ -49,22 +48,9 @@ class PromptSet:
     def __getitem__(self, rows: slice) -> "PromptSet":
         return PromptSet(self.pairs[rows])
 
-    def lengths(self, side: Side) -> Int[np.ndarray, " prompt"]:
-        """Number of tokens of each prompt, padding not counted."""
-        return np.array([len(getattr(pair, side)) for pair in self.pairs])
-
-    def tokens(self, side: Side) -> Int[np.ndarray, "prompt pos"]:
-        """Token ids of one side, padded on the right."""
-        rows = [getattr(pair, side) for pair in self.pairs]
-        out = np.full((len(rows), max(map(len, rows))), PAD, np.int64)
-        for target, row in zip(out, rows, strict=True):
-            target[: len(row)] = row
-        return out
-
-    def mask(self, side: Side) -> Bool[np.ndarray, "prompt pos"]:
-        """True at real tokens, False at padding."""
-        lengths = self.lengths(side)
-        return np.arange(lengths.max()) < lengths[:, None]
+    def batch(self, side: Side) -> TokenBatch:
+        """Token ids of one side, padded on the right, with their mask."""
+        return TokenBatch.of([getattr(pair, side) for pair in self.pairs])
 
     def aligned(self) -> Int[np.ndarray, "prompt column 2"]:
         """Clean and corrupted position of each column of a sweep by position; -1 where a prompt has no such column."""
@@ -102,22 +88,11 @@ class PromptSet:
         Raises:
             PromptError: naming the first offending prompt.
         """
-        for number, pair in enumerate(self.pairs):
-            answers = [value for value in (pair.answer, pair.wrong_answer) if value is not None]
-            for what, ids in (
-                ("clean", pair.clean),
-                ("corrupted", pair.corrupted),
-                ("answers", np.array(answers, int)),
-            ):
-                bad = ids[(ids < 0) | (ids >= d_vocab)]
-                if len(bad):
-                    raise PromptError(
-                        f"Prompt {number}, {what}: token id {bad[0]} is out of range. Expected 0 to {d_vocab - 1}."
-                    )
-                if n_ctx is not None and len(ids) > n_ctx:
-                    raise PromptError(
-                        f"Prompt {number}, {what}: {len(ids)} tokens do not fit the model's context of {n_ctx}."
-                    )
+        for side in ("clean", "corrupted"):
+            self.batch(side).check_fits(d_vocab=d_vocab, n_ctx=n_ctx)
+        for name in ("answer", "wrong_answer"):
+            if (ids := self.answers(name)) is not None and not ((ids >= 0) & (ids < d_vocab)).all():
+                raise PromptError(f"A {name} has token id {ids.max()}. Expected ids from 0 to {d_vocab - 1}.")
 
 
 def _stack_rows(rows: list[np.ndarray]) -> np.ndarray:

@@ -8,7 +8,6 @@ from jaxtyping import Int
 
 from interp.errors import PromptError
 
-
 TokenIds = Int[np.ndarray, " pos"]
 
 
