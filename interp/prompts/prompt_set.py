@@ -45,8 +45,9 @@ class PromptSet:
     def __iter__(self) -> Iterator[PromptPair]:
         return iter(self.pairs)
 
-    def __getitem__(self, rows: slice) -> "PromptSet":
-        return PromptSet(self.pairs[rows])
+    def take(self, rows: Sequence[int]) -> "PromptSet":
+        """The pairs with these numbers, in this order; a number may come more than once."""
+        return PromptSet(tuple(self.pairs[row] for row in rows))
 
     def batch(self, side: Side) -> TokenBatch:
         """Token ids of one side, padded on the right, with their mask."""

@@ -120,6 +120,6 @@ def open_activations(directory: str | Path) -> Activations:
         mask = np.arange(content["n_pos"]) < np.array(content["lengths"])[:, None]
     except (OSError, ValueError, KeyError) as error:
         raise InputError(
-            f"{directory} is not a finished capture: {error}. Expected a directory that capture wrote."
+            f"{directory} is not a finished capture: {error}. Give a directory that capture wrote."
         ) from error
     return Activations(ShardedTensors(shards, sites), mask, Provenance(**content["provenance"]))

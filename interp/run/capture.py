@@ -9,13 +9,14 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from interp.errors import InputError, SiteError
-from interp.models import facts, provenance, require_exists
+from interp.models import provenance, require_exists
 from interp.prompts import TokenBatch
 from interp.results import Provenance
 from interp.run.activations import Activations, open_activations, write_manifest, write_shard
 from interp.run.forward import forward
 from interp.run.hooks import hooked
-from interp.sites import Site, check_sites
+from interp.run.places import check_places
+from interp.sites import Site
 from interp.types import Model
 
 TRANSIENT_BYTES = 64 * 2**20
@@ -60,7 +61,7 @@ def capture(
 ) -> Activations:
     """Run the model and keep the activations at some sites.
 
-    The model runs only until the last site is reached. The memory needed is estimated from one prompt before the others run.
+    The model runs only until the last site is reached. The memory needed is measured on one prompt first.
 
     Args:
         model: A hooked model.
@@ -102,14 +103,9 @@ def check_capture(model: Model, sites: Sequence[Site]) -> list[Site]:
     """Refuse sites that this model lacks; return the whole activations they lie in, each once."""
     if not sites:
         raise SiteError("No sites were asked for. Give at least one, such as Site(0, 'resid_post').")
-    n_layers = facts(model).n_layers
+    check_places(model, sites)
     for site in sites:
-        if site.layer >= n_layers:
-            raise SiteError(
-                f"{site} is in layer {site.layer}, but the model has {n_layers}: layers 0 to {n_layers - 1}."
-            )
         require_exists(model, site.kind)
-    check_sites(sites, model.hook_dict)
     return list(dict.fromkeys(site.whole for site in sites))
 
 

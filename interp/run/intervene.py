@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from interp.errors import HookError, SiteError
-from interp.models import facts, require_causal
+from interp.models import require_causal
 from interp.run.hooks import HookFunction, hooked
 from interp.run.interventions import Intervention
-from interp.sites import HEAD_KINDS, Site, check_sites
+from interp.run.places import check_places
+from interp.sites import Site
 from interp.types import Model
 
 
@@ -63,19 +64,9 @@ def check_plan(model: Model, plan: Mapping[Site, Intervention]) -> None:
     """
     if not plan:
         raise SiteError("The plan is empty, so nothing would be changed. Give at least one site and its intervention.")
-    known = facts(model)
+    check_places(model, plan)
     for site in plan:
-        if site.layer >= known.n_layers:
-            raise SiteError(
-                f"{site} is in layer {site.layer}, but the model has {known.n_layers}: layers 0 to {known.n_layers - 1}."
-            )
-        n_heads = known.n_kv_heads if site.kind in ("k", "v") else known.n_heads
-        if site.kind in HEAD_KINDS and site.head is not None and site.head >= n_heads:
-            raise SiteError(
-                f"{site} names head {site.head}, but this model has {n_heads} for {site.kind!r}: 0 to {n_heads - 1}."
-            )
         require_causal(model, site.kind)
-    check_sites(plan, model.hook_dict)
 
 
 def _guard(name: str, edits: list[_Edit], fired: Counter[str]) -> HookFunction:

@@ -68,9 +68,7 @@ class Ablate:
             InputError: fewer than two prompts.
         """
         if len(reference) < 2:
-            raise InputError(
-                "Resample-ablation needs at least two prompts, so that one can stand in for another. Got 1."
-            )
+            raise InputError("Resample-ablation needs at least two prompts, one to stand in for the other. Got 1.")
         generator = torch.Generator().manual_seed(seed)
         order = torch.randperm(len(reference), generator=generator)
         donor = torch.empty_like(order)
@@ -122,21 +120,20 @@ class Clamp:
 
 @dataclass(frozen=True)
 class Where:
-    """Apply another intervention at chosen positions only."""
+    """Apply another intervention at chosen prompts and positions only, and leave the rest as it is."""
 
     intervention: Intervention
-    positions: Bool[Tensor, "batch pos"] = field(repr=False)
-    """True where the intervention applies."""
-    axis: int = 1
-    """Axis of the positions: 1, or 2 for the query positions of whole patterns and scores."""
+    chosen: Bool[Tensor, "batch ..."] = field(repr=False)
+    """True where it applies. Its axes are the activation's first ones (`[batch, pos]`, `[batch, pos, head]`, for
+    patterns `[batch, 1, dest_pos]`); an axis of length 1 stands for every index."""
 
     def __call__(self, activation: Tensor) -> Tensor:
-        chosen = self.positions.to(activation.device)
-        if chosen.shape != (activation.shape[0], activation.shape[self.axis]):
+        chosen = self.chosen.to(activation.device)
+        fits = all(mine in (1, its) for mine, its in zip(chosen.shape, activation.shape, strict=False))
+        if not fits or chosen.ndim > activation.ndim:
             raise InputError(
-                f"Positions of shape {tuple(chosen.shape)} do not fit an activation of shape {tuple(activation.shape)}. "
-                "Give one row for each prompt of the run and one column for each position."
+                f"A choice of shape {tuple(chosen.shape)} does not fit an activation {tuple(activation.shape)}. "
+                "Give one row for each prompt of the run, and axes in the activation's order."
             )
-        shape = [len(chosen)] + [1] * (activation.ndim - 1)
-        shape[self.axis] = chosen.shape[1]
-        return torch.where(chosen.view(shape), self.intervention(activation), activation)
+        chosen = chosen.view(*chosen.shape, *[1] * (activation.ndim - chosen.ndim))
+        return torch.where(chosen, self.intervention(activation), activation)

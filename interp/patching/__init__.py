@@ -1,0 +1,3 @@
+"""Activation patching: which activations carry the difference between two prompts."""
+
+from interp.patching.sweep import patch_sweep as patch_sweep
