@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 import numpy as np
+from jaxtyping import Int
 
 from interp.errors import PromptError
 from interp.prompts.spans import Span, TokenIds, check_spans
@@ -24,7 +25,7 @@ class PromptPair:
     """
 
     clean: TokenIds
-    corrupted: TokenIds
+    corrupted: Int[np.ndarray, " corrupted_pos"]
     answer: int | None = None
     """Token id that should follow the clean prompt."""
     wrong_answer: int | None = None

@@ -26,7 +26,7 @@ class TokenBatch:
     def __post_init__(self) -> None:
         if self.tokens.shape != self.mask.shape or not self.tokens.size:
             raise PromptError(
-                f"Tokens have shape {self.tokens.shape}, their mask {self.mask.shape}. Expected equal shapes, not empty."
+                f"Tokens have shape {self.tokens.shape}, their mask {self.mask.shape}. Expected equal shapes."
             )
         if not self.mask[:, 0].all():
             raise PromptError(f"Prompt {int(np.argmin(self.mask[:, 0]))} is empty. Expected at least one token.")

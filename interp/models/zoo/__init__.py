@@ -1,0 +1,25 @@
+"""The zoo: small trained models that ship with the toolkit, as ordinary Hugging Face directories."""
+
+from pathlib import Path
+
+from interp.errors import ModelError
+
+WEIGHTS = Path(__file__).parent / "weights"
+"""One directory per shipped model."""
+
+
+def model_names() -> list[str]:
+    """Names of the shipped models, to be loaded as `zoo:NAME`."""
+    return sorted(config.parent.name for config in WEIGHTS.glob("*/config.json"))
+
+
+def model_directory(name: str) -> Path:
+    """Return the directory of a shipped model.
+
+    Raises:
+        ModelError: there is no shipped model of this name.
+    """
+    names = model_names()
+    if name not in names:
+        raise ModelError(f"No shipped model 'zoo:{name}'. Expected one of {[f'zoo:{known}' for known in names]}.")
+    return WEIGHTS / name

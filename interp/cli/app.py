@@ -1,0 +1,188 @@
+"""The commands and their arguments. Their work is in `interp.cli.work`, imported only when a command runs."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from interp.cli.running import Output, running
+
+app = typer.Typer(
+    name="interp",
+    help="Find out where in a transformer a behaviour lives: patching, attention and probes, each beside its control.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Columns(StrEnum):
+    """What the columns of a sweep are."""
+
+    pos = "pos"
+    word = "word"
+    head = "head"
+
+
+class Direction(StrEnum):
+    """Which run is patched into which."""
+
+    denoising = "denoising"
+    noising = "noising"
+
+
+class Dtype(StrEnum):
+    """Precision of weights and activations."""
+
+    float32 = "float32"
+    float64 = "float64"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
+
+
+ModelName = Annotated[
+    str,
+    typer.Argument(
+        metavar="[MODEL]",
+        help="Hub name, local directory, zoo:NAME for a shipped model; random: before it for random weights.",
+        show_default="zoo:polyglot",
+    ),
+]
+Prompts = Annotated[
+    Path | None,
+    typer.Option(
+        help="JSON Lines with clean, corrupted, answer, wrong_answer. Without it: shipped prompts for zoo:polyglot, "
+        "repeated random tokens for any other model.",
+        show_default=False,
+    ),
+]
+Out = Annotated[Path | None, typer.Option(help="File to write.", show_default=False)]
+Force = Annotated[bool, typer.Option("--force", help="Replace an existing output.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout; everything else on stderr.")]
+MetricName = Annotated[str, typer.Option(help="logit_diff, log_prob, prob, rank, accuracy or kl.")]
+Seed = Annotated[int, typer.Option(help="Decides whatever is drawn at random.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps.")]
+Precision = Annotated[Dtype, typer.Option(help="Precision of weights and activations.")]
+RemoteCode = Annotated[
+    bool, typer.Option("--allow-remote-code", help="Run code that the model's directory asks for. Refused by default.")
+]
+
+
+@app.command()
+def report(
+    model: ModelName = "zoo:polyglot",
+    prompts: Prompts = None,
+    out: Out = None,
+    metric: MetricName = "logit_diff",
+    dtype: Precision = Dtype.float32,
+    device: Device = "cpu",
+    seed: Seed = 0,
+    force: Force = False,
+    json: Json = False,
+    allow_remote_code: RemoteCode = False,
+) -> None:
+    """A first look: facts, attention, patching and a probe, as one offline HTML file."""
+    with running("report", as_json=json) as output:
+        from interp.cli import work
+
+        loading = work.Loading(model, dtype.value, device, seed, allow_remote_code)
+        output.say(work.write_first_look(loading, prompts, out, metric, force=force))
+
+
+@app.command()
+def describe(
+    model: ModelName = "zoo:polyglot",
+    dtype: Precision = Dtype.float32,
+    device: Device = "cpu",
+    json: Json = False,
+    allow_remote_code: RemoteCode = False,
+) -> None:
+    """What a model is, and which of its activations can be read and edited (measured)."""
+    with running("describe", as_json=json) as output:
+        from interp.cli import work
+
+        output.say(work.describe_model(work.Loading(model, dtype.value, device, 0, allow_remote_code)))
+
+
+@app.command()
+def sweep(
+    model: ModelName = "zoo:polyglot",
+    prompts: Prompts = None,
+    site: Annotated[str, typer.Option(help="Kind of site: resid_pre, attn_out, mlp_out, z, ...")] = "resid_pre",
+    by: Annotated[Columns, typer.Option(help="Columns: positions, words, or heads.")] = Columns.pos,
+    metric: MetricName = "logit_diff",
+    direction: Annotated[
+        Direction, typer.Option(help="denoising: clean into corrupted; noising: the reverse.")
+    ] = Direction.denoising,
+    out: Out = None,
+    dtype: Precision = Dtype.float32,
+    device: Device = "cpu",
+    seed: Seed = 0,
+    force: Force = False,
+    json: Json = False,
+    allow_remote_code: RemoteCode = False,
+) -> None:
+    """Patch every layer and column; writes the result and its figure."""
+    with running("sweep", as_json=json) as output:
+        from interp.cli import work
+
+        loading = work.Loading(model, dtype.value, device, seed, allow_remote_code)
+        settings = {"kind": site, "by": by.value, "metric": metric, "direction": direction.value}
+        output.say(work.sweep(loading, prompts, out, settings, force=force))
+
+
+@app.command()
+def heads(
+    model: ModelName = "zoo:polyglot",
+    text: Annotated[Path | None, typer.Option(help="Text file, one prompt a line.", show_default=False)] = None,
+    out: Out = None,
+    dtype: Precision = Dtype.float32,
+    device: Device = "cpu",
+    seed: Seed = 0,
+    force: Force = False,
+    json: Json = False,
+    allow_remote_code: RemoteCode = False,
+) -> None:
+    """Score every head as previous-token, duplicate-token, induction and first-token head."""
+    with running("heads", as_json=json) as output:
+        from interp.cli import work
+
+        loading = work.Loading(model, dtype.value, device, seed, allow_remote_code)
+        output.say(work.score_heads(loading, text, out, force=force))
+
+
+@app.command()
+def probe(
+    model: ModelName = "zoo:polyglot",
+    task: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV with columns text, label and optionally group. Without it: the language of shipped sentences.",
+            show_default=False,
+        ),
+    ] = None,
+    site: Annotated[str, typer.Option(help="Kind of site: resid_pre, resid_post, attn_out, mlp_out.")] = "resid_post",
+    out: Out = None,
+    dtype: Precision = Dtype.float32,
+    device: Device = "cpu",
+    seed: Seed = 0,
+    force: Force = False,
+    json: Json = False,
+    allow_remote_code: RemoteCode = False,
+) -> None:
+    """Fit a linear probe after every layer; writes accuracy beside its controls."""
+    with running("probe", as_json=json) as output:
+        from interp.cli import work
+
+        loading = work.Loading(model, dtype.value, device, seed, allow_remote_code)
+        output.say(work.probe(loading, task, site, out, force=force))
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+__all__ = ["Output", "app", "main"]

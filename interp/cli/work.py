@@ -1,0 +1,183 @@
+"""What the commands do. Everything that can be refused is refused before a model is loaded or run."""
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from interp.attention import head_scores
+from interp.errors import InputError
+from interp.files import check_output
+from interp.metrics import as_metric
+from interp.models import ModelEncoder, describe, encode, facts, load_model
+from interp.models.zoo import texts
+from interp.overview import default_prompts, default_task, first_look, load_controls
+from interp.patching import patch_sweep
+from interp.plots import plot
+from interp.prompts import PromptSet, TokenBatch, read_prompts
+from interp.report import write_report
+from interp.results import Result
+from interp.sites import Site
+from interp.types import Model
+from probes import probe_task, read_task
+
+RESULT_SUFFIX, FIGURE_SUFFIX = ".safetensors", ".html"
+
+
+@dataclass(frozen=True)
+class Loading:
+    """How the command's model is to be loaded."""
+
+    name: str
+    dtype: str
+    device: str
+    seed: int
+    allow_remote_code: bool
+
+    def load(self) -> Model:
+        """Load the model."""
+        progress(f"loading {self.name}")
+        return load_model(
+            self.name, dtype=self.dtype, device=self.device, seed=self.seed, allow_remote_code=self.allow_remote_code
+        )
+
+    def load_controls(self) -> list[Model]:
+        """Load the same architecture with random weights."""
+        progress("building random-weights controls")
+        return load_controls(self.name, dtype=self.dtype, device=self.device)
+
+    def default_out(self, command: str, suffix: str) -> Path:
+        """A file name in the current directory that says what it holds."""
+        plain = "".join(char if char.isalnum() or char in "-." else "-" for char in self.name).strip("-.")
+        return Path(f"interp-{command}-{plain}{suffix}")
+
+
+def progress(what: str) -> None:
+    """Tell on stderr what begins now."""
+    sys.stderr.write(f"{what} ...\n")
+    sys.stderr.flush()
+
+
+def write_first_look(
+    loading: Loading, prompts: Path | None, out: Path | None, metric: str, *, force: bool
+) -> dict[str, Any]:
+    """Write the report of `interp report`."""
+    out = check_output(out or loading.default_out("report", FIGURE_SUFFIX), force=force)
+    as_metric(metric)
+    model = loading.load()
+    asked = choose_prompts(model, loading.name, prompts)
+    look = first_look(model, loading.load_controls(), asked, metric=metric, progress=progress, seed=loading.seed)
+    progress("writing the report")
+    path = write_report(look.report, out, force=force).resolve()
+    kinds = [result.kind for result in look.results]
+    return {"report": str(path), "results": kinds, "prompts": len(asked), "text": str(path)}
+
+
+def describe_model(loading: Loading) -> dict[str, Any]:
+    """Answer `interp describe`."""
+    model = loading.load()
+    described = describe(model)
+    sites = json.loads(described.to_dataframe().to_json(orient="records"))
+    known = {**asdict(facts(model)), **described.facts}
+    return {"facts": json.loads(json.dumps(known, default=str)), "sites": sites, "text": _described(known, sites)}
+
+
+def sweep(
+    loading: Loading, prompts: Path | None, out: Path | None, settings: dict[str, str], *, force: bool
+) -> dict[str, Any]:
+    """Run `interp sweep`."""
+    as_metric(settings["metric"])
+    Site(0, settings["kind"])
+
+    def work(model: Model) -> Result:
+        asked = choose_prompts(model, loading.name, prompts)
+        progress(f"patching {settings['kind']} by {settings['by']}")
+        return patch_sweep(model, asked, seed=loading.seed, **settings)
+
+    return _write_result("sweep", loading, out, work, force=force)
+
+
+def score_heads(loading: Loading, text: Path | None, out: Path | None, *, force: bool) -> dict[str, Any]:
+    """Run `interp heads`."""
+    lines = None if text is None else _read_lines(text)
+
+    def work(model: Model) -> Result:
+        chosen = lines or [line for rows in texts.read_sentences().values() for line in rows]
+        batch = TokenBatch.of([encode(model, line) for line in chosen])
+        return head_scores(model, texts=batch, control_models=loading.load_controls(), seed=loading.seed)
+
+    return _write_result("heads", loading, out, work, force=force)
+
+
+def probe(loading: Loading, task: Path | None, site: str, out: Path | None, *, force: bool) -> dict[str, Any]:
+    """Run `interp probe`."""
+    Site(0, site)
+
+    def work(model: Model) -> Result:
+        def encoded(line: str) -> Any:
+            return encode(model, line)
+
+        asked = read_task(task, encoded) if task else default_task(encoded, seed=loading.seed)
+        control = loading.load_controls()[0]
+        progress("probing")
+        return probe_task(model, control, asked, site_kind=site, seed=loading.seed)
+
+    return _write_result("probe", loading, out, work, force=force)
+
+
+def choose_prompts(model: Model, name: str, path: Path | None) -> PromptSet:
+    """Read the user's prompts, or take the ones that fit the model."""
+    encoder = ModelEncoder(model)
+    if path is not None:
+        return read_prompts(path, encoder)
+    if name.removeprefix("random:") == "zoo:polyglot":
+        return read_prompts(texts.AGREEMENT, encoder)
+    return default_prompts(model)
+
+
+def _read_lines(path: Path) -> list[str]:
+    try:
+        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"Cannot read the text file {path}: {error}. Expected UTF-8 text, one prompt a line."
+        ) from error
+    if not lines:
+        raise InputError(f"{path} holds no text. Expected one prompt a line.")
+    return lines
+
+
+def _write_result(
+    command: str, loading: Loading, out: Path | None, work: Callable[[Model], Result], *, force: bool
+) -> dict[str, Any]:
+    out = out or loading.default_out(command, RESULT_SUFFIX)
+    if out.suffix != RESULT_SUFFIX:
+        raise InputError(
+            f"{out} ends in {out.suffix!r}. Expected {RESULT_SUFFIX}; the figure gets {FIGURE_SUFFIX} beside it."
+        )
+    check_output(out, force=force)
+    figure = check_output(out.with_suffix(FIGURE_SUFFIX), force=force)
+    result = work(loading.load())
+    result.save(out)
+    plot(result).write_html(figure)
+    written = {"result": str(out.resolve()), "figure": str(figure.resolve()), "kind": result.kind, "unit": result.unit}
+    return {**written, "text": f"{written['figure']}\n{written['result']}"}
+
+
+def _described(known: dict[str, Any], sites: list[dict[str, Any]]) -> str:
+    about = Table("fact", "value", title=str(known["name"]))
+    for name, value in known.items():
+        about.add_row(name, str(value))
+    table = Table("site", "exists", "causal", "shape", "note", title="sites (measured)")
+    for row in sites:
+        marks = ("yes" if row[key] else "no" for key in ("exists", "causal"))
+        table.add_row(row["kind"], *marks, row["shape"], row["reason"])
+    console = Console(width=110)
+    with console.capture() as capture:
+        console.print(about, table)
+    return capture.get()

@@ -1,0 +1,150 @@
+"""A first look at a model: what it is, where it looks, which activations matter, what can be read off them.
+
+Every number stands beside its control; the same model with random weights is the control of attention and probe.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from interp.attention import attention_patterns, head_scores
+from interp.models import describe, encode, facts, load_model, str_tokens
+from interp.models.zoo import texts
+from interp.patching import patch_sweep
+from interp.prompts import PromptSet, TokenBatch, repeated_random_prompts
+from interp.report import Report, Section, Table
+from interp.results import Result
+from interp.types import Model
+from probes import ProbeTask, probe_task, token_language_task
+
+N_SHOWN = 2
+"""Texts whose attention patterns are shown."""
+SWEEPS = (("resid_pre", "pos"), ("attn_out", "pos"), ("mlp_out", "pos"), ("z", "head"))
+"""Kinds of site swept, and what their columns are."""
+CONTROL_SEEDS = (0, 1, 2)
+
+
+@dataclass(frozen=True)
+class FirstLook:
+    """The results of a first look, and the report made of them."""
+
+    results: tuple[Result, ...]
+    report: Report
+
+
+def load_controls(name: str, *, dtype: str = "float32", device: str = "cpu") -> list[Model]:
+    """Load the same architecture with random weights, once per control seed."""
+    plain = name.removeprefix("random:")
+    return [load_model(f"random:{plain}", dtype=dtype, device=device, seed=seed) for seed in CONTROL_SEEDS]
+
+
+def default_prompts(model: Model, *, n_prompts: int = 16, seed: int = 0) -> PromptSet:
+    """Prompts for any language model: random tokens said twice, where only copying predicts the next one."""
+    known = facts(model)
+    special = set(model.tokenizer.all_special_ids)
+    first = next(token for token in range(known.d_vocab) if token not in special)
+    bos = int(encode(model, "a")[0]) if known.bos else None
+    prompts = repeated_random_prompts(n_prompts, 8, ids=range(first, min(known.d_vocab, 2000)), bos=bos, seed=seed)
+    return PromptSet.of([replace(pair, str_tokens=tuple(str_tokens(model, pair.clean))) for pair in prompts])
+
+
+def first_look(
+    model: Model,
+    controls: Sequence[Model],
+    prompts: PromptSet,
+    *,
+    metric: str = "logit_diff",
+    progress: Callable[[str], None] = lambda _: None,
+    seed: int = 0,
+) -> FirstLook:
+    """Run the first analyses on a model and set them out as a report.
+
+    Args:
+        model: A hooked model.
+        controls: The same architecture with random weights, from `load_controls`.
+        prompts: Clean and corrupted prompts for the patching sweeps.
+        metric: What the sweeps measure.
+        progress: Told the name of each part as it begins.
+        seed: Decides whatever is drawn at random.
+
+    Raises:
+        InterpError: whatever the analyses refuse.
+    """
+    progress("capabilities")
+    sections = [facts_section(model)]
+    progress("attention patterns")
+    sentences = texts.read_sentences()
+    natural = TokenBatch.of([encode(model, text) for rows in sentences.values() for text in rows])
+    shown = [encode(model, rows[0]) for rows in list(sentences.values())[:N_SHOWN]]
+    patterns = attention_patterns(
+        model, TokenBatch.of(shown), controls[0], str_tokens=[str_tokens(model, ids) for ids in shown]
+    )
+    progress("head scores")
+    scores = head_scores(model, texts=natural, control_models=controls, seed=seed)
+    sweeps = []
+    for kind, by in SWEEPS:
+        progress(f"patching {kind}")
+        sweeps.append(patch_sweep(model, prompts, kind, by=by, metric=metric, seed=seed))
+    progress("probe by layer")
+    task = default_task(lambda text: encode(model, text), seed=seed)
+    probe = probe_task(model, controls[0], task, seed=seed)
+    sections += [
+        Section("Where does it look?", ATTENTION_WORDS, figures=[patterns, scores]),
+        Section("Which activations carry the answer?", patching_words(prompts, sweeps[0]), figures=sweeps),
+        Section("What can be read off it?", PROBE_WORDS, figures=[probe]),
+    ]
+    known = facts(model)
+    title = f"A first look at {known.name}"
+    subtitle = f"{known.architecture}, {known.n_layers} layers, {known.n_heads} heads, {known.n_params:,} parameters"
+    return FirstLook((patterns, scores, *sweeps, probe), Report(title, subtitle, sections))
+
+
+def default_task(encoded: Callable[[str], np.ndarray], *, seed: int = 0) -> ProbeTask:
+    """Which language is a token's text in? On the shipped sentences, two to a text so that each is long enough."""
+    sentences = texts.read_sentences().items()
+    passages = {
+        name: [" ".join(rows[start : start + 2]) for start in range(0, len(rows), 2)] for name, rows in sentences
+    }
+    return token_language_task(passages, encoded, seed=seed)
+
+
+ATTENTION_WORDS = (
+    "Each head's attention on two texts, and how much each head behaves like a known kind. "
+    "The same architecture with random weights is the control: what it shows too is no sign of training."
+)
+PROBE_WORDS = (
+    "A linear classifier is trained on the residual stream after each layer to tell which language a token's text is "
+    "in, and tested on texts it has not seen. High accuracy says that the language can be read off, not that the model "
+    "uses it. The same probe on random weights shows how much the token itself gives away."
+)
+
+
+def patching_words(prompts: PromptSet, sweep: Result) -> str:
+    """Say what the prompts ask and how far apart clean and corrupted are."""
+    pair = prompts.pairs[0]
+    text = "".join(pair.str_tokens) if pair.str_tokens else f"{len(pair.clean)} token ids"
+    clean, corrupted = sweep.baselines["clean"], sweep.baselines["corrupted"]
+    return (
+        f"{len(prompts)} pairs of prompts; the first clean one is {text!r}. The {sweep.notes['metric']} is {clean:.2f} "
+        f"on the clean and {corrupted:.2f} on the corrupted prompts ({sweep.unit}). Each cell patches one clean "
+        "activation into the corrupted run and asks how much of that difference comes back; beside it, a random change "
+        "of the same size."
+    )
+
+
+def facts_section(model: Model) -> Section:
+    """What the model is and what can be captured and edited in it."""
+    described = describe(model)
+    known = {**asdict(facts(model)), **described.facts}
+    about = pd.DataFrame({"fact": list(known), "value": [str(value) for value in known.values()]})
+    return Section(
+        "What is this model?",
+        "The kinds of activation it has, and which of them change the output when they are edited. Both were measured "
+        "on this model, in its first and its last layer, not looked up.",
+        tables=[
+            Table("Facts", about, ""),
+            Table("Sites", described.to_dataframe(), "Causal: an edit changes the output, early and late."),
+        ],
+    )

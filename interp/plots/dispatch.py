@@ -1,0 +1,43 @@
+"""From a result to its figure: one table, one file per kind."""
+
+from collections.abc import Callable
+
+from interp.errors import InputError, ResultError
+from interp.plots.attention_patterns import plot_attention_patterns
+from interp.plots.figure import Figure
+from interp.plots.head_scores import plot_head_scores
+from interp.plots.patch_sweep import plot_patch_sweep
+from interp.plots.probe_by_layer import plot_probe_by_layer
+from interp.plots.theme import Palette
+from interp.results import Result
+
+KINDS: dict[str, Callable[..., Figure]] = {
+    "patch_sweep": plot_patch_sweep,
+    "attention_patterns": plot_attention_patterns,
+    "head_scores": plot_head_scores,
+    "probe_by_layer": plot_probe_by_layer,
+}
+"""Which function draws which kind of result."""
+
+
+_WITH_PALETTE = ("patch_sweep",)
+
+
+def plot(result: Result, *, palette: Palette | None = None) -> Figure:
+    """Draw a result as the figure of its kind, the effect beside its control.
+
+    Args:
+        result: What an analysis returned.
+        palette: `RdBu` (usual) or `PuOr` for figures that have a sign.
+
+    Raises:
+        ResultError: the kind has no figure, the result has no control, or a variable is missing.
+        InputError: a palette for a figure without sign.
+    """
+    if result.kind not in KINDS:
+        raise ResultError(f"There is no figure for a result of kind {result.kind!r}. Expected one of {sorted(KINDS)}.")
+    if palette is None:
+        return KINDS[result.kind](result)
+    if result.kind not in _WITH_PALETTE:
+        raise InputError(f"Figures of kind {result.kind!r} take no palette. Leave out palette={palette!r}.")
+    return KINDS[result.kind](result, palette=palette)

@@ -1,0 +1,186 @@
+// Draws every figure of a page once it comes into view. Text from results is only ever set as text.
+(() => {
+  "use strict";
+  if (window.interpFigures) {
+    window.interpFigures.scan();
+    return;
+  }
+
+  const GLOBALS = { plotly: "Plotly", circuitsvis: "CircuitsVis" };
+  const PATIENCE_MS = 4000;
+  const bundles = {};
+  const drawn = new WeakMap();
+
+  async function inflate(base64) {
+    const bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+    return new Uint8Array(await new Response(stream).arrayBuffer());
+  }
+
+  // A bundle may stand in a part of the notebook that is shown later than the figures that need it.
+  function bundle(name) {
+    if (!bundles[name]) {
+      const entry = (bundles[name] = {});
+      entry.source = new Promise((resolve) => (entry.offer = resolve));
+    }
+    return bundles[name];
+  }
+
+  function need(name) {
+    const entry = bundle(name);
+    entry.ready ??= entry.source.then(inflate).then((bytes) => {
+      const key = GLOBALS[name];
+      const before = window[key];
+      const script = document.createElement("script");
+      script.textContent = new TextDecoder().decode(bytes);
+      document.head.append(script);
+      script.remove();
+      const library = window[key];
+      if (!library) throw new Error(`The page's security policy blocked ${name}.`);
+      if (before) window[key] = before;
+      return library;
+    });
+    return entry.ready;
+  }
+
+  const ink = (element) => getComputedStyle(element).color;
+
+  function isDark(element) {
+    const [red, green, blue] = ink(element).match(/[\d.]+/g).map(Number);
+    return 0.3 * red + 0.6 * green + 0.1 * blue > 128;
+  }
+
+  function fileName(figure) {
+    return figure.dataset.title.replace(/[^\w]+/g, "-").replace(/^-|-$/g, "").slice(0, 60) || "figure";
+  }
+
+  function save(blob, name) {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(blob);
+    link.download = name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  }
+
+  async function drawPlotly(figure, box, data) {
+    const library = await need("plotly");
+    const target = document.createElement("div");
+    target.className = "interp-plot";
+    box.append(target);
+    const { layout, data: traces } = data.figure;
+    const themed = () => ({ ...layout, font: { ...layout.font, color: ink(figure) } });
+    const exportAs = (format) =>
+      library.downloadImage(
+        { data: target.data, layout: { ...target.layout, font: { ...layout.font, color: "#1b2430" }, paper_bgcolor: "#fff" } },
+        { format, filename: fileName(figure), width: target.offsetWidth, height: target.offsetHeight, scale: 2 },
+      );
+    const button = (format) => ({ name: format, title: `Download ${format.toUpperCase()}`, icon: library.Icons.camera, click: () => exportAs(format) });
+    await library.newPlot(target, structuredClone(traces), themed(), {
+      responsive: true,
+      displaylogo: false,
+      plotlyServerURL: "",
+      modeBarButtonsToRemove: ["sendChartToCloud"],
+      modeBarButtons: [[button("png"), button("svg")], ["zoom2d", "pan2d", "resetScale2d"]],
+    });
+    walkWithKeys(library, target, figure.dataset.title);
+    return { exportAs, formats: ["png", "svg"], retheme: () => library.relayout(target, { "font.color": ink(figure) }) };
+  }
+
+  function walkWithKeys(library, target, title) {
+    const curve = target.data.findIndex((trace) => trace.type === "heatmap" || trace.mode === "lines+markers");
+    const grid = target.data[curve].type === "heatmap";
+    const rows = grid ? target.data[curve].hovertext.length : 1;
+    const columns = grid ? target.data[curve].hovertext[0].length : target.calcdata[curve].length;
+    const at = [0, -1];
+    const spoken = Object.assign(document.createElement("p"), { className: "interp-spoken" });
+    spoken.setAttribute("aria-live", "polite");
+    target.after(spoken);
+    target.tabIndex = 0;
+    target.setAttribute("role", "application");
+    target.setAttribute("aria-label", `${title}. Arrow keys read the values.`);
+    const steps = { ArrowRight: [0, 1], ArrowLeft: [0, -1], ArrowDown: [1, 0], ArrowUp: [-1, 0] };
+    target.addEventListener("keydown", (event) => {
+      const step = steps[event.key];
+      if (!step) return;
+      event.preventDefault();
+      at[0] = Math.min(Math.max(at[0] + step[0], 0), rows - 1);
+      at[1] = Math.min(Math.max(at[1] + step[1], 0), columns - 1);
+      library.Fx.hover(target, grid ? { xval: at[1], yval: at[0] } : { xval: target.calcdata[curve][at[1]].x, yval: 0 }, "xy");
+    });
+    target.on("plotly_hover", () => {
+      const lines = target.querySelectorAll(".hoverlayer .line, .hoverlayer text:not(:has(.line))");
+      spoken.textContent = [...lines].map((line) => line.textContent).join(", ");
+    });
+  }
+
+  async function drawCircuitsvis(figure, box, data) {
+    const library = await need("circuitsvis");
+    const target = document.createElement("div");
+    target.id = `interp-circuitsvis-${Math.random().toString(36).slice(2)}`;
+    target.className = "interp-white";
+    box.append(target);
+    library.render(target.id, library[data.component], data.props);
+    return { formats: [], retheme: () => {} };
+  }
+
+  async function drawAttention(figure, box, data) {
+    return window.interpAttention(box, data, { inflate, ink, isDark, save, name: fileName(figure) });
+  }
+
+  const drawers = { plotly: drawPlotly, attention: drawAttention, circuitsvis: drawCircuitsvis };
+
+  function draw(figure) {
+    if (drawn.has(figure)) return drawn.get(figure);
+    const box = figure.querySelector(".interp-box");
+    const data = JSON.parse(figure.querySelector(".interp-data").textContent);
+    const note = document.createElement("p");
+    note.className = "interp-note";
+    const timer = setTimeout(() => {
+      note.textContent = "Waiting for the first figure of this notebook: run its cell again if its output is gone.";
+      box.append(note);
+    }, PATIENCE_MS);
+    const drawing = drawers[data.kind](figure, box, data).then(
+      (handle) => {
+        box.querySelector(".interp-fallback")?.remove();
+        figure.dataset.drawn = "yes";
+        clearTimeout(timer);
+        note.remove();
+        return handle;
+      },
+      (error) => {
+        clearTimeout(timer);
+        note.textContent = `This figure could not be drawn: ${error.message}`;
+        box.append(note);
+        throw error;
+      },
+    );
+    drawn.set(figure, drawing);
+    return drawing;
+  }
+
+  const figures = () => [...document.querySelectorAll(".interp-figure")];
+  const drawAll = () => Promise.all(figures().map(draw));
+  const retheme = () => figures().forEach((figure) => drawn.get(figure)?.then((handle) => handle.retheme()));
+
+  const observer = new IntersectionObserver(
+    (entries) => entries.filter((entry) => entry.isIntersecting).forEach((entry) => {
+      observer.unobserve(entry.target);
+      draw(entry.target);
+    }),
+    { rootMargin: "600px" },
+  );
+
+  function scan() {
+    for (const element of document.querySelectorAll(".interp-bundle")) {
+      const { name, deflated } = JSON.parse(element.textContent);
+      element.classList.remove("interp-bundle");
+      bundle(name).offer(deflated);
+    }
+    figures().filter((figure) => !drawn.has(figure)).forEach((figure) => observer.observe(figure));
+  }
+
+  window.addEventListener("beforeprint", drawAll);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", retheme);
+  window.interpFigures = { scan, draw, drawAll, retheme, inflate, save, fileName };
+  scan();
+})();

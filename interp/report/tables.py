@@ -1,0 +1,88 @@
+"""Tables behind the figures: tidy, limited in size, and harmless in a spreadsheet."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from interp.results import Result
+
+SMALLEST_WEIGHT = 0.01
+"""Attention weights up to this are left out of the table."""
+MAX_ROWS = 20_000
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+
+@dataclass(frozen=True)
+class Tidy:
+    """One row per cell of a figure, and what was left out of it."""
+
+    frame: pd.DataFrame
+    left_out: str = ""
+
+
+def tidy(result: Result) -> Tidy:
+    """Return the numbers of a result's figure as one table; values of single prompts stay in the result file."""
+    if result.kind == "attention_patterns":
+        return _attention(result)
+    single = [name for name, array in result.data.data_vars.items() if "prompt" in array.dims]
+    frame = result.data.drop_vars(single).drop_dims("prompt", errors="ignore").to_dataframe().reset_index()
+    labels = result.notes.get("labels")
+    if labels is not None:
+        dim = next(str(dim) for dim in result.data["effect"].dims if dim != "layer")
+        texts = dict(zip(result.data[dim].values.tolist(), labels, strict=True))
+        frame.insert(frame.columns.get_loc(dim) + 1, "label", frame[dim].map(texts))
+    return Tidy(frame, "Values of single prompts are in the result file." if single else "")
+
+
+def _attention(result: Result) -> Tidy:
+    pattern = result.data["pattern"]
+    values = pattern.values
+    length = result.data["length"].values.reshape(-1, 1, 1, 1, 1)
+    position = np.arange(values.shape[-1])
+    inside = (position[:, None] < length) & (position < length)
+    places = np.nonzero((values > SMALLEST_WEIGHT) & inside)
+    found = len(places[0])
+    if found > MAX_ROWS:
+        strongest = np.sort(np.argpartition(-values[places], MAX_ROWS)[:MAX_ROWS])
+        places = tuple(place[strongest] for place in places)
+    columns = {str(dim): pattern[dim].values[place] for dim, place in zip(pattern.dims, places, strict=True)}
+    for dim in ("dest", "src"):
+        columns[f"{dim}_token"] = _tokens(result, places, str(dim), list(pattern.dims))
+    columns["weight"] = values[places].round(5)
+    columns["control_weight"] = result.data["control_pattern"].transpose(*pattern.dims).values[places].round(5)
+    kept = f"the {MAX_ROWS} largest of {found}" if found > MAX_ROWS else f"all {found}"
+    return Tidy(
+        pd.DataFrame(columns), f"Holds {kept} weights above {SMALLEST_WEIGHT}; the result file holds every weight."
+    )
+
+
+def _tokens(result: Result, places: tuple[np.ndarray, ...], end: str, dims: list[object]) -> list[str]:
+    texts = result.notes["str_tokens"]
+    prompts, positions = places[dims.index("prompt")], places[dims.index(f"{end}_pos")]
+    return [str(texts[prompt][position]) for prompt, position in zip(prompts, positions, strict=True)]
+
+
+def to_csv(frame: pd.DataFrame) -> str:
+    """Write a table as CSV in which no text starts a formula: such cells and headings begin with a quote mark."""
+    guarded = frame.map(_guard).rename(columns=_guard)
+    return guarded.to_csv(index=False, lineterminator="\r\n", float_format="%.6g")
+
+
+def _guard(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
+
+
+def shown_cells(frame: pd.DataFrame, limit: int) -> list[list[tuple[str, bool]]]:
+    """Return the first rows as text, each cell with whether it is a number."""
+    return [[_cell(value) for value in row] for row in frame.head(limit).itertuples(index=False)]
+
+
+def _cell(value: object) -> tuple[str, bool]:
+    if isinstance(value, bool | np.bool_):
+        return ("yes" if value else "no"), False
+    if isinstance(value, int | np.integer):
+        return f"{value}", True
+    if isinstance(value, float | np.floating):
+        return ("not run" if np.isnan(value) else f"{value:.4g}"), True
+    return ("" if value is None else str(value)), False

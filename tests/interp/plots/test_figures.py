@@ -1,0 +1,183 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from interp.errors import InputError, ResultError
+from interp.plots import plot
+from interp.plots.dispatch import KINDS
+from interp.results import Result
+from tests.interp.plots import synthetic
+
+MAKERS = {
+    "patch_sweep": synthetic.patch_sweep,
+    "attention_patterns": synthetic.attention,
+    "head_scores": synthetic.head_scores,
+    "probe_by_layer": synthetic.probe_by_layer,
+}
+
+
+def _without_control(result: Result) -> Result:
+    controls = [name for name in result.data.data_vars if str(name).startswith("control")]
+    return dataclasses.replace(result, data=result.data.drop_vars(controls))
+
+
+def test_every_kind_has_a_synthetic_result() -> None:
+    assert set(MAKERS) == set(KINDS)
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_every_figure_says_how_to_read_it(kind: str) -> None:
+    figure = plot(MAKERS[kind]())
+    assert 2 <= figure.how_to_read.count(". ") + 1 <= 5
+    assert "not" in figure.how_to_read
+    assert "Unit: " in figure.caption
+    assert figure.control
+    assert figure.png.startswith(b"\x89PNG")
+    assert len(figure.png) < 40_000
+    assert (figure.plotly is None) != (figure.viewer is None)
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_a_result_without_control_has_no_figure(kind: str) -> None:
+    with pytest.raises(ResultError, match="no control"):
+        plot(_without_control(MAKERS[kind]()))
+
+
+def test_an_unknown_kind_names_the_known_ones() -> None:
+    with pytest.raises(ResultError, match=r"'nonsense'.*patch_sweep"):
+        plot(dataclasses.replace(synthetic.patch_sweep(), kind="nonsense"))
+
+
+def test_a_missing_variable_is_named() -> None:
+    result = synthetic.patch_sweep()
+    with pytest.raises(ResultError, match="p_corrected"):
+        plot(dataclasses.replace(result, data=result.data.drop_vars("p_corrected")))
+
+
+def test_the_effect_and_its_control_share_one_scale_with_blue_for_more() -> None:
+    figure = plot(synthetic.patch_sweep()).plotly
+    heatmaps = [trace for trace in figure.data if trace.type == "heatmap"]
+    assert [trace.coloraxis for trace in heatmaps] == ["coloraxis", "coloraxis"]
+    axis = figure.layout.coloraxis
+    assert axis.cmid == 0
+    assert axis.cmin == -axis.cmax
+    red, _, blue = (int(axis.colorscale[-1][1][at : at + 2], 16) for at in (1, 3, 5))
+    assert blue > red
+    result = synthetic.patch_sweep().data
+    np.testing.assert_allclose(heatmaps[0].z, result["effect"].values.astype(np.float32))
+    np.testing.assert_allclose(heatmaps[1].z, result["control"].values.astype(np.float32))
+
+
+def test_layer_zero_is_on_top() -> None:
+    low, high = plot(synthetic.patch_sweep()).plotly.layout.yaxis.range
+    assert low > high
+
+
+def test_equal_labels_keep_their_own_columns() -> None:
+    figure = plot(synthetic.patch_sweep()).plotly
+    ticks = figure.layout.xaxis.ticktext
+    assert len(ticks) == len(set(ticks)) == len(synthetic.HOSTILE)
+    assert "the 10" in ticks
+    assert "the 11" in ticks
+    assert "⏎ 7" in ticks
+    assert "·leading 8" in ticks
+
+
+def test_no_label_is_markup() -> None:
+    figure = plot(synthetic.patch_sweep()).plotly
+    assert not any("<" in tick for tick in figure.layout.xaxis.ticktext)
+    hover = figure.data[0].hovertext[2][3]
+    assert hover == "<b>&lt;s&gt;</b><br>position 3, layer 2"
+
+
+def test_a_symbol_marks_exactly_the_significant_cells() -> None:
+    result = synthetic.patch_sweep()
+    marks = next(trace for trace in plot(result).plotly.data if trace.type == "scatter")
+    layer, pos = np.nonzero(result.data["p_corrected"].values < 0.05)
+    assert len(layer) > 0
+    assert sorted(zip(marks.y, marks.x, strict=True)) == sorted(zip(layer, pos, strict=True))
+
+
+def test_cells_not_run_are_grey_and_said_to_be() -> None:
+    result = synthetic.patch_sweep()
+    assert "Grey" not in plot(result).caption
+    ran = np.ones(result.data["effect"].shape, bool)
+    ran[0, 0] = False
+    data = result.data.map(lambda array: array.where(ran) if {"layer", "pos"} <= set(array.dims) else array)
+    figure = plot(dataclasses.replace(result, data=data.assign(ran=(("layer", "pos"), ran))))
+    assert "Grey: not run." in figure.caption
+    assert figure.plotly.layout.plot_bgcolor == "#b0b0b0"
+
+
+def test_heads_have_their_names() -> None:
+    figure = plot(synthetic.patch_sweep(dim="head")).plotly
+    assert figure.layout.xaxis.ticktext[3] == "H3"
+    assert figure.data[0].hovertext[2][3] == "<b>L2H3</b>"
+
+
+def test_the_palette_can_be_changed_where_there_is_a_sign() -> None:
+    figure = plot(synthetic.patch_sweep(), palette="PuOr")
+    assert figure.plotly.layout.coloraxis.colorscale[-1][1] == "#2d004b"
+    assert "Purple" in figure.how_to_read
+    with pytest.raises(InputError, match="no palette"):
+        plot(synthetic.probe_by_layer(), palette="PuOr")
+
+
+def test_a_label_for_every_place_is_demanded() -> None:
+    with pytest.raises(ResultError, match="15 labels for 16 places"):
+        plot(_with_labels(synthetic.HOSTILE[:-1]))
+
+
+def _with_labels(labels: list[str]) -> Result:
+    result = synthetic.patch_sweep()
+    return dataclasses.replace(result, notes=result.notes | {"labels": labels})
+
+
+def test_heads_above_the_threshold_are_marked() -> None:
+    result = synthetic.head_scores()
+    figure = plot(result)
+    marks = [trace for trace in figure.plotly.data if trace.type == "scatter"]
+    expected = int((result.data["score"] > result.data["threshold"]).sum())
+    assert 0 < expected == sum(len(trace.x) for trace in marks)
+    assert "previous token 0.2" in figure.caption
+
+
+def test_probe_lines_differ_in_dash_as_well_as_in_colour() -> None:
+    lines = [trace for trace in plot(synthetic.probe_by_layer()).plotly.data if trace.mode == "lines+markers"]
+    assert len(lines) == 4
+    assert len({line.line.dash for line in lines}) == len({line.line.color for line in lines}) == 4
+
+
+def test_attention_outside_its_range_is_refused() -> None:
+    result = synthetic.attention()
+    data = result.data.assign(pattern=result.data["pattern"] * 3)
+    with pytest.raises(ResultError, match="not between 0 and 1"):
+        plot(dataclasses.replace(result, data=data))
+
+
+def test_attention_needs_a_string_per_position() -> None:
+    result = synthetic.attention([["a", "b", "c"]])
+    with pytest.raises(ResultError, match="length 3 and 2 token strings"):
+        plot(dataclasses.replace(result, notes={"str_tokens": [["a", "b"]]}))
+
+
+def test_encoders_keep_the_upper_triangle() -> None:
+    assert plot(synthetic.attention(causal=False)).viewer["causal"] is False
+    assert plot(synthetic.attention()).viewer["causal"] is True
+
+
+def test_a_thousand_heads_fit() -> None:
+    random = np.random.default_rng(0)
+    logits = random.normal(0, 3, (1, 8, 16, 64, 64)).astype(np.float32)
+    weights = np.tril(np.exp(logits))
+    weights /= weights.sum(-1, keepdims=True)
+    dims = ("prompt", "layer", "head", "dest_pos", "src_pos")
+    data = xr.Dataset(
+        {"pattern": (dims, weights), "control_pattern": (dims, weights), "length": ("prompt", [64])},
+        {dim: np.arange(size) for dim, size in zip(dims, weights.shape, strict=True)},
+    )
+    result = dataclasses.replace(synthetic.attention(), data=data, notes={"str_tokens": [["a"] * 64]})
+    packed = plot(result).viewer["prompts"][0]["trained"]
+    assert len(packed) / 128 < 2_900, "bytes of base64 per head of 64 tokens"
