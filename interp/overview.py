@@ -138,13 +138,16 @@ def facts_section(model: Model) -> Section:
     """What the model is and what can be captured and edited in it."""
     described = describe(model)
     known = {**asdict(facts(model)), **described.facts}
-    about = pd.DataFrame({"fact": list(known), "value": [str(value) for value in known.values()]})
+    told = {name: str(value) for name, value in known.items() if value not in (None, False, 0, (), [], "")}
+    about = pd.DataFrame({"fact": list(told), "value": list(told.values())})
+    sites = described.to_dataframe()
+    sites = sites.loc[:, [column for column in sites if (sites[column] != "").any()]]
     return Section(
         "What is this model?",
         "The kinds of activation it has, and which of them change the output when they are edited. Both were measured "
         "on this model, in its first and its last layer, not looked up.",
         tables=[
             Table("Facts", about, ""),
-            Table("Sites", described.to_dataframe(), "Causal: an edit changes the output, early and late."),
+            Table("Sites", sites, "Causal: an edit changes the output, early and late."),
         ],
     )

@@ -10,8 +10,13 @@ from interp.errors import InputError
 FEWEST_PER_CLASS = 5
 """Samples that a class needs before a probe of it means anything."""
 
-Labels = Shaped[np.ndarray, " sample"]
-Groups = Shaped[np.ndarray, " sample"]
+# One axis each, its length left open: where lengths differ, our refusal is to say so, not the type checker.
+Labels = Shaped[np.ndarray, " _"]
+"""Class of each sample."""
+Groups = Shaped[np.ndarray, " _"]
+"""Group of each sample."""
+Rows = Int[np.ndarray, " _"]
+"""Places of samples."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +64,8 @@ class LabelledActivations:
             if self.groups[twin] != self.groups[sample]:
                 raise InputError(
                     f"Samples {twin} and {sample} have identical activations at every layer but are in groups "
-                    f"{self.groups[twin]!r} and {self.groups[sample]!r}, so a probe could be tested on what it was "
-                    "fitted to. Drop one of them, or put them in one group."
+                    f"{self.groups[twin].item()!r} and {self.groups[sample].item()!r}, so a probe could be tested on "
+                    "what it was fitted to. Drop one of them, or put them in one group."
                 )
 
     @property
@@ -80,10 +85,11 @@ def check_labels(labels: Labels) -> None:
         raise InputError("There are no samples. Expected labelled samples of at least two classes.")
     if labels.dtype.kind not in "Uiub":
         raise InputError(
-            f"The labels are of type {labels.dtype}, such as {labels[0]!r}. Expected classes: text or whole numbers. "
-            "Convert them with .astype(str)."
+            f"The labels are of type {labels.dtype}, such as {labels.tolist()[0]!r}. Expected classes: text or whole "
+            "numbers. Convert them with .astype(str)."
         )
-    classes, counts = np.unique(labels, return_counts=True)
+    names, counts = np.unique(labels, return_counts=True)
+    classes = names.tolist()
     if len(classes) < 2:
         raise InputError(f"All {len(labels)} samples have the label {classes[0]!r}. Expected at least two classes.")
     if counts.min() < FEWEST_PER_CLASS:
@@ -96,7 +102,3 @@ def check_labels(labels: Labels) -> None:
 def count_groups(labels: Labels, groups: Groups) -> dict[object, int]:
     """Count the groups in which each class occurs."""
     return {label: len(np.unique(groups[labels == label])) for label in np.unique(labels).tolist()}
-
-
-Rows = Int[np.ndarray, " row"]
-"""Places of samples."""

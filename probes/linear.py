@@ -100,7 +100,7 @@ class LogisticProbe:
             InputError: one class, or no convergence within `max_iter`.
         """
         if len(np.unique(labels)) < 2:
-            raise InputError(f"All samples have the label {labels[0]!r}. Expected at least two classes.")
+            raise InputError(f"All samples have the label {labels.tolist()[0]!r}. Expected at least two classes.")
         with warnings.catch_warnings():
             warnings.simplefilter("error", ConvergenceWarning)
             try:

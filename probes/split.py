@@ -54,8 +54,10 @@ def check_fold(fold: Fold, labels: Labels, groups: Groups) -> None:
         raise InputError("A split has an empty side. Expected samples to fit to and samples to test on.")
     if len(shared := np.intersect1d(groups[fold.train], groups[fold.test])):
         raise InputError(
-            f"Group {shared[0]!r} has samples on both sides of a split, so the probe is tested on what it was fitted "
-            "to. Split by group."
+            f"Group {shared.tolist()[0]!r} has samples on both sides of a split, so the probe is tested on what it "
+            "was fitted to. Split by group."
         )
     if len(unseen := np.setdiff1d(labels, labels[fold.train])):
-        raise InputError(f"A fold is fitted without class {unseen[0]!r}. Give more groups of it, or fewer folds.")
+        raise InputError(
+            f"A fold is fitted without class {unseen.tolist()[0]!r}. Give more groups of it, or fewer folds."
+        )

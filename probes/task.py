@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from interp.errors import InputError
 from interp.models import facts, provenance
@@ -13,7 +13,7 @@ from interp.run import capture_batches
 from interp.sites import OUTPUT_KINDS, RESIDUAL_KINDS, Site
 from interp.types import Model
 from probes.by_layer import probe_by_layer
-from probes.data import Groups, LabelledActivations, Labels, check_labels
+from probes.data import Groups, LabelledActivations, Labels, Rows, check_labels
 
 EMBEDDING = -1
 """Layer number of what enters the first block: the token (and position) embedding."""
@@ -32,9 +32,9 @@ class ProbeTask:
     """
 
     batch: TokenBatch
-    prompts: Int[np.ndarray, " sample"]
+    prompts: Rows
     """Prompt of each sample."""
-    positions: Int[np.ndarray, " sample"]
+    positions: Rows
     """Position of each sample in its prompt."""
     labels: Labels
     groups: Groups
@@ -74,8 +74,9 @@ class ProbeTask:
             twin = home.setdefault(row, sample)
             if self.groups[twin] != self.groups[sample]:
                 raise InputError(
-                    f"Prompts {self.prompts[twin]} and {prompt} are the same text but in groups {self.groups[twin]!r} "
-                    f"and {self.groups[sample]!r}, so a probe could be tested on what it was fitted to. "
+                    f"Prompts {self.prompts[twin]} and {prompt} are the same text but in groups "
+                    f"{self.groups[twin].item()!r} and {self.groups[sample].item()!r}, so a probe could be tested on "
+                    "what it was fitted to. "
                     "Drop one, or put them in one group."
                 )
 

@@ -62,7 +62,7 @@ def token_language_task(
     )
 
 
-def _free_positions(rows: Sequence[TokenIds], first_position: int) -> list[np.ndarray]:
+def _free_positions(rows: Sequence[np.ndarray], first_position: int) -> list[np.ndarray]:
     """Positions from `first_position` on whose text up to there is that of no other row."""
     shared = Counter(row[: stop + 1].tobytes() for row in rows for stop in range(len(row)))
     free = [

@@ -1,5 +1,10 @@
 """Models shared by all tests: one tiny model per family, built and loaded once and never changed."""
 
+import os
+
+# Before torch is imported anywhere: tiny models run fastest on one thread, and workers must not fight over the cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -62,9 +63,8 @@ def record(model: TransformerBridge, tokens: Int[Tensor, "batch pos"], sites: li
     def keep(site: Site) -> Callable[..., None]:
         return lambda act, hook: seen.__setitem__(site, act.detach().float().clone())  # noqa: ARG005
 
-    hooks = [
-        (site.hook_name, keep(site)) for site in sites if site.hook_name in model.hook_dict and is_open(model, site)
-    ]
+    open_sites = [site for site in sites if site.hook_name in model.hook_dict and is_open(model, site)]
+    hooks: list[Any] = [(site.hook_name, keep(site)) for site in open_sites]
     with torch.no_grad():
         model.run_with_hooks(tokens, fwd_hooks=hooks)
     return seen
@@ -105,7 +105,9 @@ def _add_noise(act: Tensor) -> Tensor:
     return act + torch.randn(act.shape, generator=generator).to(act)
 
 
-def _logits(model: TransformerBridge, tokens: Tensor, hooks: list | None = None) -> Float[Tensor, "batch pos d_vocab"]:
+def _logits(
+    model: TransformerBridge, tokens: Tensor, hooks: list[Any] | None = None
+) -> Float[Tensor, "batch pos d_vocab"]:
     return model.run_with_hooks(tokens, fwd_hooks=hooks or []).float()
 
 

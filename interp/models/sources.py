@@ -4,6 +4,7 @@ import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from interp.errors import ModelError
 from interp.models import zoo
@@ -66,41 +67,57 @@ def _zoo_names() -> list[str]:
 
 def _fetch(name: str, revision: str | None, *, weights: bool, allow_remote_code: bool) -> tuple[Path, str]:
     """Fetch the settings, refuse what they make impossible, then the safetensors they name; never a pickle."""
+    commit, unreachable = _resolve(name, revision)
     code = ["*.py"] if allow_remote_code else []
-    directory = _snapshot(name, revision, [*_TEXT_FILES, *code])
+    directory = _snapshot(name, commit or revision, [*_TEXT_FILES, *code], unreachable)
     check_config(directory, allow_remote_code=allow_remote_code)
-    if weights:
+    if weights and not unreachable:
         index = directory / INDEX_FILE
         shards = sorted(indexed_shards(index)) if index.exists() else [WEIGHTS_FILE]
-        _snapshot(name, directory.name, shards)
+        _snapshot(name, commit, shards, unreachable)
     return directory, directory.name
 
 
-def _snapshot(name: str, revision: str | None, patterns: list[str]) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
+def _resolve(name: str, revision: str | None) -> tuple[str | None, str]:
+    """Ask the hub once for the commit; without an answer say why, so that the cache is tried and nothing is retried."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
-    log.info("looking for %s of %s on the hub", ", ".join(patterns), name)
     try:
-        with quiet_loading():
-            path = snapshot_download(name, revision=revision, allow_patterns=patterns, ignore_patterns=["*/*"])
+        return HfApi().model_info(name, revision=revision, timeout=10).sha, ""
     except GatedRepoError as error:
         raise ModelError(f"The hub model {name!r} is gated. Accept its terms on huggingface.co and log in.") from error
     except RevisionNotFoundError as error:
         raise ModelError(
-            f"The hub model {name!r} has no revision {revision!r}. Give a branch, tag or commit of it."
+            f"The hub model {name!r} has no revision {revision!r}. Give a branch, tag or commit."
         ) from error
     except RepositoryNotFoundError as error:
         raise ModelError(
             f"No model {name!r}: not a directory here, and the hub has none of this name that you may read. "
             f"Expected an existing directory, a hub name, or one of {_zoo_names()}."
         ) from error
+    except Exception as error:  # whatever the network layer raises: a model fetched before still loads
+        return None, _first_line(error)
+
+
+def _snapshot(name: str, revision: str | None, patterns: list[str], unreachable: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    where: dict[str, Any] = {
+        "allow_patterns": patterns,
+        "ignore_patterns": ["*/*"],
+        "local_files_only": bool(unreachable),
+    }
+    log.info("looking for %s of %s on the hub", ", ".join(patterns), name)
+    try:
+        with quiet_loading():
+            return Path(snapshot_download(name, revision=revision, **where))
     except (OSError, ValueError, HfHubHTTPError) as error:
         raise ModelError(
-            f"No directory {name!r} here, and it cannot be fetched from the hub: {_first_line(error)} "
+            f"No directory {name!r} here, and it cannot be fetched from the hub: {unreachable or _first_line(error)} "
             f"Give a local directory or one of {_zoo_names()}, or connect to the network once: it is then kept."
         ) from error
-    return Path(path)
 
 
 def _first_line(error: Exception) -> str:

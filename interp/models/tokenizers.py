@@ -34,7 +34,7 @@ def load_tokenizer(directory: Path, trust: bool) -> Any:
     """
     settings = {"trust_remote_code": trust, "local_files_only": True}
     try:
-        plain = AutoTokenizer.from_pretrained(directory, **settings)
+        plain: Any = AutoTokenizer.from_pretrained(directory, **settings)
         if plain.bos_token is None:
             return plain
         try:

@@ -57,8 +57,16 @@ def layer_numbers(result: Result) -> list[int]:
     return [int(layer) for layer in result.data["layer"].values]
 
 
+def unit_in_words(result: Result) -> str:
+    """Say what the numbers are and what a positive one means."""
+    return f"Unit: {result.unit}. {result.sign.strip().rstrip('.')}."
+
+
 def prompts_in_words(result: Result) -> str:
-    """Say how many prompts the numbers are a mean over, as far as the result knows."""
+    """Say how many prompts or samples the numbers come from, as far as the result knows."""
+    samples, groups = result.notes.get("n_samples"), result.notes.get("n_groups")
+    if samples is not None:
+        return f"From {samples} samples" + (f" in {groups} groups." if groups is not None else ".")
     count = result.notes.get("n_prompts", result.data.sizes.get("prompt"))
     return "" if count is None else f"Mean over {count} prompt{'' if count == 1 else 's'}."
 
@@ -71,7 +79,8 @@ def baselines_in_words(result: Result) -> str:
 
 def control_in_words(result: Result, otherwise: str) -> str:
     """Return what the control is: the result's own words, else those usual for its kind."""
-    return str(result.notes.get("control", otherwise))
+    words = str(result.notes.get("control", otherwise))
+    return words[:1].upper() + words[1:]
 
 
 def sentences(*parts: str) -> str:

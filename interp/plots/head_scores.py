@@ -4,24 +4,30 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from jaxtyping import Float
 
 from interp.plots import contract
 from interp.plots.figure import Figure
-from interp.plots.heatmap import Axes, Panel, draw_panel, panel_grid
+from interp.plots.heatmap import Axes, Line, Panel, draw_panel, head_axes, panel_grid, read_out
 from interp.plots.png import Picture, above, beside, colour_cells, encode_png
 from interp.plots.theme import DIVERGING, LINE, SEQUENTIAL, diverging_axis, sequential_axis
 from interp.plots.tokens import plotly_text
 from interp.results import Result
 
-_HOVER = (
-    "%{hovertext}<br>score %{customdata[0]:.4g}<br>control %{customdata[1]:.4g}"
-    "<br>corrected p %{customdata[2]:.3g}<br>threshold %{customdata[3]:.4g}"
-)
-_CONTROL_HOVER = "%{hovertext}<br>control %{customdata[1]:.4g}<br>score %{customdata[0]:.4g}"
+_LINES = [
+    Line("score", "score", ".4g"),
+    Line("score_low", "<br>95 % interval", ".4g"),
+    Line("score_high", " to", ".4g"),
+    Line("p_corrected", "<br>corrected p", ".3g"),
+    Line("threshold", "<br>threshold", ".4g"),
+    Line("control", "<br>control", ".4g"),
+    Line("control_unrepeated", "<br>where nothing repeats", ".4g"),
+]
+_DIMS = ("detector", "layer", "head")
 _HOW_TO_READ = (
     "Each cell is one head, layers down and heads across; the score says how much of its attention goes where the "
-    "detector looks. Darker is more. A ring marks heads above the threshold, which the same detector on a "
-    "random-weights model of the same shape passes by chance in fewer than one map in twenty. "
+    "detector looks. Darker is more. A ring marks heads above the threshold: the critical value of the control, "
+    "corrected for looking at every head at once. "
     "A high score shows where a head looks on these prompts; it does not show that the model uses what it finds there."
 )
 
@@ -34,22 +40,31 @@ def plot_head_scores(result: Result) -> Figure:
     """
     contract.check_drawable(result, ["score", "control", "p_corrected", "threshold"])
     names = [str(name) for name in result.data["detector"].values]
-    threshold = contract.matrix(result, "threshold", "detector")
-    parts = [contract.matrix(result, name, "detector", "layer", "head") for name in ("score", "control", "p_corrected")]
-    details = np.stack([*parts, np.broadcast_to(threshold[:, None, None], parts[0].shape)], axis=-1)
-    bounds = [_bounds(details[place, ..., :2]) for place in range(len(names))]
-    listed = ", ".join(f"{_words(name)} {value:.3g}" for name, value in zip(names, threshold, strict=True))
+    lines = [line for line in _LINES if line.variable in result.data]
+    details = np.stack([_spread(result, line.variable) for line in lines], axis=-1)
+    score, control, threshold = (_spread(result, name) for name in ("score", "control", "threshold"))
+    bounds = [_bounds(np.stack(pair)) for pair in zip(score, control, strict=True)]
+    hover = read_out(lines)
+    panels = [
+        (
+            Panel(name, score[place], hover, details[place], score[place] > threshold[place]),
+            Panel("control", control[place], hover, details[place]),
+        )
+        for place, name in enumerate(names)
+    ]
+    limits = contract.matrix(result, "threshold", "detector")
+    listed = ", ".join(f"{_words(name)} {value:.3g}" for name, value in zip(names, limits, strict=True))
     return Figure(
         title="Head scores",
         how_to_read=_HOW_TO_READ,
         caption=contract.sentences(
-            f"Unit: {result.unit}. Positive: {result.sign.rstrip('.')}.",
+            contract.unit_in_words(result),
             contract.prompts_in_words(result),
             f"Threshold (corrected critical value of the control): {listed}.",
         ),
         control=contract.control_in_words(result, "the same detector on the same architecture with random weights"),
-        png=encode_png(above([_picture(details[place], bounds[place]) for place in range(len(names))])),
-        plotly=_draw(result, names, details, bounds),
+        png=encode_png(above([_picture(pair, bound) for pair, bound in zip(panels, bounds, strict=True)])),
+        plotly=_draw(head_axes(result), panels, [_colours(bound, result.unit) for bound in bounds]),
     )
 
 
@@ -62,22 +77,26 @@ def _bounds(scores: np.ndarray) -> tuple[float, float]:
     return (-top if np.nanmin(scores) < 0 else 0.0), top
 
 
-def _picture(details: np.ndarray, bounds: tuple[float, float]) -> Picture:
+def _spread(result: Result, name: str) -> Float[np.ndarray, "detector layer head"]:
+    """Return a variable with a number for every head, also where it has one per detector."""
+    array = result.data[name].broadcast_like(result.data["score"])
+    return array.transpose(*_DIMS).values.astype(np.float32)
+
+
+def _picture(pair: tuple[Panel, Panel], bounds: tuple[float, float]) -> Picture:
     scale = SEQUENTIAL if bounds[0] == 0 else DIVERGING["RdBu"]
-    return beside([colour_cells(details[..., part], scale, *bounds) for part in (0, 1)])
+    return beside([colour_cells(panel.values, scale, *bounds) for panel in pair])
 
 
-def _draw(result: Result, names: list[str], details: np.ndarray, bounds: list[tuple[float, float]]) -> go.Figure:
-    axes = _axes(result)
-    titles = [title for name in names for title in (f"<b>{plotly_text(_words(name))}</b>", "control")]
-    figure = panel_grid(axes, len(names), 2, titles)
+def _draw(axes: Axes, panels: list[tuple[Panel, Panel]], colours: list[dict[str, Any]]) -> go.Figure:
+    titles = [title for score, _ in panels for title in (f"<b>{plotly_text(_words(score.title))}</b>", "control")]
+    figure = panel_grid(axes, len(panels), 2, titles)
     figure.update_layout(plot_bgcolor=LINE)
-    for place, scores in enumerate(details):
-        row, coloraxis = place + 1, f"coloraxis{place + 1}"
-        marked = scores[..., 0] > scores[..., 3]
-        draw_panel(figure, Panel(names[place], scores[..., 0], _HOVER, scores, marked), axes, (row, 1), coloraxis)
-        draw_panel(figure, Panel("control", scores[..., 1], _CONTROL_HOVER, scores), axes, (row, 2), coloraxis)
-        figure.update_layout({coloraxis: _beside_row(figure, row, _colours(bounds[place], result.unit))})
+    for row, pair in enumerate(panels, start=1):
+        coloraxis = f"coloraxis{row}"
+        for column, panel in enumerate(pair, start=1):
+            draw_panel(figure, panel, axes, (row, column), coloraxis)
+        figure.update_layout({coloraxis: _beside_row(figure, row, colours[row - 1])})
     return figure
 
 
@@ -89,9 +108,3 @@ def _beside_row(figure: go.Figure, row: int, coloraxis: dict[str, Any]) -> dict[
     low, high = next(figure.select_yaxes(row=row, col=1)).domain
     place = {"y": (low + high) / 2, "len": high - low, "yanchor": "middle"}
     return coloraxis | {"colorbar": coloraxis["colorbar"] | place}
-
-
-def _axes(result: Result) -> Axes:
-    layers, heads = contract.layer_numbers(result), contract.axis_labels(result, "head")
-    places = [[f"<b>L{layer}H{head}</b>" for head in heads] for layer in layers]
-    return Axes(layers, [f"H{head}" for head in heads], places)

@@ -8,13 +8,30 @@ import plotly.graph_objects as go
 from jaxtyping import Bool, Float
 from plotly.subplots import make_subplots
 
+from interp.plots import contract
 from interp.plots.theme import GREY, LINE, base_layout
+from interp.results import Result
 
 _TITLE_HEIGHT = 36
 _MOST_LINES = 100
 """With more columns, lines between cells would take more room than the cells."""
 _WIDE = 16
 """More columns than this and the control stands below the effect instead of beside it."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One number of the hover box: which variable, the words before it, and d3's format."""
+
+    variable: str
+    words: str
+    format: str
+
+
+def read_out(lines: list[Line]) -> str:
+    """Return the hover box of a cell: what it is, then the numbers of `details`, in this order."""
+    numbers = (f"{line.words} %{{customdata[{place}]:{line.format}}}" for place, line in enumerate(lines))
+    return "%{hovertext}<br>" + "".join(numbers)
 
 
 @dataclass(frozen=True)
@@ -59,6 +76,13 @@ class Axes:
     def panel_height(self) -> int:
         """Height in pixels of one panel's cells."""
         return min(max(len(self.layers) * 24, 150), 640)
+
+
+def head_axes(result: Result) -> Axes:
+    """Return the axes of a heatmap over layers and heads; cells are named `LxHy`."""
+    layers, heads = contract.layer_numbers(result), result.data["head"].values.tolist()
+    places = [[f"<b>L{layer}H{head}</b>" for head in heads] for layer in layers]
+    return Axes(layers, [f"H{head}" for head in heads], places)
 
 
 def panel_grid(axes: Axes, rows: int, columns: int, titles: list[str]) -> go.Figure:

@@ -4,23 +4,25 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from interp.errors import ResultError
 from interp.plots import contract
 from interp.plots.figure import Figure
-from interp.plots.heatmap import Axes, Panel, draw_panel, ground, panel_grid
+from interp.plots.heatmap import Axes, Line, Panel, draw_panel, ground, head_axes, panel_grid, read_out
 from interp.plots.png import above, beside, colour_cells, encode_png
 from interp.plots.theme import DIVERGING, Palette, diverging_axis
 from interp.plots.tokens import hover_label, tick_label
 from interp.results import Result
 
-_VARIABLES = ["effect", "effect_low", "effect_high", "p_corrected", "recovered", "control"]
-_EFFECT_HOVER = (
-    "%{hovertext}<br>effect %{customdata[0]:+.4g}<br>95 % interval %{customdata[1]:+.4g} to %{customdata[2]:+.4g}"
-    "<br>corrected p %{customdata[3]:.3g}<br>recovered %{customdata[4]:.4g}<br>control %{customdata[5]:+.4g}"
-)
-_CONTROL_HOVER = "%{hovertext}<br>control %{customdata[5]:+.4g}<br>effect %{customdata[0]:+.4g}"
+_LINES = [
+    Line("effect", "effect", "+.4g"),
+    Line("effect_low", "<br>95 % interval", "+.4g"),
+    Line("effect_high", " to", "+.4g"),
+    Line("p_corrected", "<br>corrected p", ".3g"),
+    Line("recovered", "<br>recovered", ".4g"),
+    Line("control", "<br>control", "+.4g"),
+]
 _COLUMN = {"pos": "position", "head": "head", "word": "word"}
 
 
@@ -30,15 +32,17 @@ def plot_patch_sweep(result: Result, palette: Palette = "RdBu") -> Figure:
     Raises:
         ResultError: no control, a variable missing, or more than one dimension beside `layer`.
     """
-    contract.check_drawable(result, _VARIABLES)
+    contract.check_drawable(result, ["effect", "control", "recovered"])
     dim = _column_dim(result)
-    details = np.stack([contract.matrix(result, name, "layer", dim) for name in _VARIABLES], axis=-1)
-    effect, control = details[..., 0], details[..., 5]
+    lines = [line for line in _LINES if line.variable in result.data]
+    details = np.stack([contract.matrix(result, line.variable, "layer", dim) for line in lines], axis=-1)
+    effect, control = (contract.matrix(result, name, "layer", dim) for name in ("effect", "control"))
     axes = _axes(result, dim)
-    bound = float(max(np.nanmax(np.abs(details[..., [0, 5]])), 1e-9))
+    bound = float(max(np.nanmax(np.abs([effect, control])), 1e-9))
+    hover = read_out(lines)
     panels = [
-        Panel("Effect", effect, _EFFECT_HOVER, details, marked=details[..., 3] < contract.ALPHA),
-        Panel("Control", control, _CONTROL_HOVER, details),
+        Panel("Effect", effect, hover, details, marked=_significant(result, dim)),
+        Panel("Control", control, hover, details),
     ]
     pictures = [colour_cells(values, DIVERGING[palette], -bound, bound) for values in (effect, control)]
     return Figure(
@@ -60,11 +64,16 @@ def _column_dim(result: Result) -> str:
     return dims[0]
 
 
+def _significant(result: Result, dim: str) -> Bool[np.ndarray, "layer x"] | None:
+    if "p_corrected" not in result.data:
+        return None
+    return contract.matrix(result, "p_corrected", "layer", dim) < contract.ALPHA
+
+
 def _axes(result: Result, dim: str) -> Axes:
     layers, labels, name = contract.layer_numbers(result), contract.axis_labels(result, dim), _COLUMN.get(dim, dim)
-    if dim == "head" and "labels" not in result.notes:
-        places = [[f"<b>L{layer}H{label}</b>" for label in labels] for layer in layers]
-        return Axes(layers, [f"H{label}" for label in labels], places)
+    if dim == "head":
+        return head_axes(result)
     ticks = [tick_label(label, place) for place, label in enumerate(labels)]
     columns = [f"<b>{hover_label(label)}</b><br>{name} {place}" for place, label in enumerate(labels)]
     return Axes(layers, ticks, [[f"{column}, layer {layer}" for column in columns] for layer in layers])
@@ -101,9 +110,12 @@ def _how_to_read(dim: str, palette: Palette) -> str:
 def _caption(result: Result, effect: Float[np.ndarray, "layer x"]) -> str:
     cells = int(np.isfinite(effect).sum())
     return contract.sentences(
-        f"Unit: {result.unit}. Positive: {result.sign.rstrip('.')}.",
+        contract.unit_in_words(result),
         contract.prompts_in_words(result),
-        f"Intervals: 95 % bootstrap over prompts; p corrected over {cells} cells.",
+        f"Intervals: 95 % bootstrap over prompts; p corrected over {cells} cells."
+        if "p_corrected" in result.data
+        else "Too few prompts for an interval or a p.",
+        f"Labels are {result.notes['labels_are']}." if "labels_are" in result.notes else "",
         contract.baselines_in_words(result),
         "Grey: not run." if cells < effect.size else "",
     )

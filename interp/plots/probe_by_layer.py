@@ -37,7 +37,7 @@ def plot_probe_by_layer(result: Result) -> Figure:
         title="Probe by layer",
         how_to_read=_HOW_TO_READ,
         caption=contract.sentences(
-            f"Unit: {result.unit}. Positive: {result.sign.rstrip('.')}.",
+            contract.unit_in_words(result),
             contract.prompts_in_words(result),
             "Band: 95 % interval.",
             contract.baselines_in_words(result),

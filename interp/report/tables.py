@@ -1,6 +1,7 @@
 """Tables behind the figures: tidy, limited in size, and harmless in a spreadsheet."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,7 +32,7 @@ def tidy(result: Result) -> Tidy:
     if labels is not None:
         dim = next(str(dim) for dim in result.data["effect"].dims if dim != "layer")
         texts = dict(zip(result.data[dim].values.tolist(), labels, strict=True))
-        frame.insert(frame.columns.get_loc(dim) + 1, "label", frame[dim].map(texts))
+        frame.insert(list(frame.columns).index(dim) + 1, "label", frame[dim].map(texts))
     return Tidy(frame, "Values of single prompts are in the result file." if single else "")
 
 
@@ -46,7 +47,9 @@ def _attention(result: Result) -> Tidy:
     if found > MAX_ROWS:
         strongest = np.sort(np.argpartition(-values[places], MAX_ROWS)[:MAX_ROWS])
         places = tuple(place[strongest] for place in places)
-    columns = {str(dim): pattern[dim].values[place] for dim, place in zip(pattern.dims, places, strict=True)}
+    columns: dict[str, Any] = {
+        str(dim): pattern[dim].values[place] for dim, place in zip(pattern.dims, places, strict=True)
+    }
     for dim in ("dest", "src"):
         columns[f"{dim}_token"] = _tokens(result, places, str(dim), list(pattern.dims))
     columns["weight"] = values[places].round(5)

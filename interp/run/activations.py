@@ -23,10 +23,36 @@ MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
-class Activations(Mapping[Site, Tensor]):
+class ShardedTensors:
+    """Activations on disk: reading a site reads that site from every shard, and nothing else."""
+
+    shards: tuple[Path, ...]
+    sites: tuple[Site, ...]
+
+    def get(self, site: Site) -> Tensor | None:
+        """The whole activation at a site, or None where it was not captured."""
+        return torch.cat([self._read(shard, site) for shard in self.shards]) if site in self.sites else None
+
+    @staticmethod
+    def _read(shard: Path, site: Site) -> Tensor:
+        try:
+            with safe_open(shard, framework="pt") as file:
+                return file.get_tensor(str(site))
+        except (OSError, SafetensorError) as error:
+            raise ResultError(f"Shard {shard} cannot be read: {error}. Capture the activations again.") from error
+
+    def __iter__(self) -> Iterator[Site]:
+        return iter(self.sites)
+
+    def __len__(self) -> int:
+        return len(self.sites)
+
+
+@dataclass(frozen=True)
+class Activations(Mapping):  # no parameters: checking them at run time would read a shard
     """Tensors by site, `[prompt, pos, ...]` or `[prompt, head, dest_pos, src_pos]`; values at padding mean nothing."""
 
-    tensors: Mapping[Site, Tensor]
+    tensors: dict[Site, Tensor] | ShardedTensors
     mask: Bool[np.ndarray, "prompt pos"]
     """True at real tokens."""
     provenance: Provenance
@@ -47,33 +73,6 @@ class Activations(Mapping[Site, Tensor]):
 
     def __len__(self) -> int:
         return len(self.tensors)
-
-
-@dataclass(frozen=True)
-class ShardedTensors(Mapping[Site, Tensor]):
-    """Activations on disk: reading a site reads that site from every shard, and nothing else."""
-
-    shards: tuple[Path, ...]
-    sites: tuple[Site, ...]
-
-    def __getitem__(self, site: Site) -> Tensor:
-        if site not in self.sites:
-            raise KeyError(site)
-        return torch.cat([self._read(shard, site) for shard in self.shards])
-
-    @staticmethod
-    def _read(shard: Path, site: Site) -> Tensor:
-        try:
-            with safe_open(shard, framework="pt") as file:
-                return file.get_tensor(str(site))
-        except (OSError, SafetensorError) as error:
-            raise ResultError(f"Shard {shard} cannot be read: {error}. Capture the activations again.") from error
-
-    def __iter__(self) -> Iterator[Site]:
-        return iter(self.sites)
-
-    def __len__(self) -> int:
-        return len(self.sites)
 
 
 def write_shard(directory: Path, number: int, tensors: Mapping[Site, Tensor]) -> Path:

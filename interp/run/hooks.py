@@ -15,12 +15,16 @@ HookFunction = Callable[[Tensor], Tensor | None]
 
 
 def foreign_hooks(model: Model) -> list[str]:
-    """Names of hook points that carry a hook this toolkit did not add."""
+    """Names of hook points that carry a hook this toolkit did not add.
+
+    Permanent hooks do not count: TransformerLens builds some architectures (BERT's) with them.
+    """
     points = {id(point): point for point in model.hook_dict.values()}
     return sorted(
         str(point.name)
         for point in points.values()
-        if any(not hasattr(handle.user_hook, _OURS) for handle in [*point.fwd_hooks, *point.bwd_hooks])
+        for handle in [*point.fwd_hooks, *point.bwd_hooks]
+        if not handle.is_permanent and not hasattr(handle.user_hook, _OURS)
     )
 
 

@@ -115,36 +115,6 @@
       this.listen();
     }
 
-    controls() {
-      const bar = element("div", "interp-controls");
-      const label = element("label", "", "Prompt ");
-      const select = element("select", "");
-      this.data.prompts.forEach((prompt, at) => select.append(new Option(`${at + 1}: ${prompt.tokens.join("").slice(0, 60)}`, at)));
-      select.addEventListener("change", () => this.show({ prompt: Number(select.value), cell: null }));
-      label.append(select);
-      const group = element("div", "interp-switch");
-      group.setAttribute("role", "group");
-      group.setAttribute("aria-label", "Weights");
-      this.buttons = Object.entries(LABELS).map(([weights, text]) => {
-        const button = Object.assign(element("button", "", text), { type: "button" });
-        button.addEventListener("click", () => this.show({ weights }));
-        button.dataset.weights = weights;
-        group.append(button);
-        return button;
-      });
-      bar.append(label, group);
-      return bar;
-    }
-
-    scaleBar() {
-      const holder = element("div", "interp-scale");
-      this.bar = element("canvas", "");
-      this.bar.setAttribute("role", "img");
-      this.bar.setAttribute("aria-label", "Colour scale of attention weight, from 0 to 1");
-      holder.append(element("span", "", "weight"), this.bar);
-      return holder;
-    }
-
     async load(weights) {
       const key = `${this.prompt}/${weights}`;
       if (!this.cache.has(key)) {
@@ -255,5 +225,5 @@
     return { viewer, formats: ["png"], exportAs: () => viewer.exportPng(), retheme: () => viewer.show() };
   };
   window.interpAttention.Viewer = Viewer;
-  window.interpAttention.tools = { element, sizeCanvas };
+  window.interpAttention.tools = { element, sizeCanvas, LABELS };
 })();

@@ -1,4 +1,4 @@
-// What the attention viewer does with a mouse and with keys: opening heads, reading cells, colouring tokens.
+// The attention viewer's controls, and what it does with a mouse and with keys: opening heads, reading cells.
 (() => {
   "use strict";
   const { Viewer, tools } = window.interpAttention;
@@ -7,6 +7,36 @@
   const within = (value, count) => Math.min(Math.max(value, 0), count - 1);
 
   Object.assign(Viewer.prototype, {
+    controls() {
+      const bar = tools.element("div", "interp-controls");
+      const label = tools.element("label", "", "Prompt ");
+      const select = tools.element("select", "");
+      this.data.prompts.forEach((prompt, at) => select.append(new Option(`${at + 1}: ${prompt.tokens.join("").slice(0, 60)}`, at)));
+      select.addEventListener("change", () => this.show({ prompt: Number(select.value), cell: null }));
+      label.append(select);
+      const group = tools.element("div", "interp-switch");
+      group.setAttribute("role", "group");
+      group.setAttribute("aria-label", "Weights");
+      this.buttons = Object.entries(tools.LABELS).map(([weights, text]) => {
+        const button = Object.assign(tools.element("button", "", text), { type: "button" });
+        button.addEventListener("click", () => this.show({ weights }));
+        button.dataset.weights = weights;
+        group.append(button);
+        return button;
+      });
+      bar.append(label, group);
+      return bar;
+    },
+
+    scaleBar() {
+      const holder = tools.element("div", "interp-scale");
+      this.bar = tools.element("canvas", "");
+      this.bar.setAttribute("role", "img");
+      this.bar.setAttribute("aria-label", "Colour scale of attention weight, from 0 to 1");
+      holder.append(tools.element("span", "", "weight"), this.bar);
+      return holder;
+    },
+
     listen() {
       this.heads.addEventListener("click", (event) => this.openHeadAt(event));
       this.heads.addEventListener("mousemove", (event) => (this.heads.title = this.headAt(event)?.name ?? ""));

@@ -8,6 +8,7 @@
 
   const GLOBALS = { plotly: "Plotly", circuitsvis: "CircuitsVis" };
   const PATIENCE_MS = 4000;
+  const HOVER_MS = 120; // plotly draws its hover box up to 50 ms after it is asked to
   const bundles = {};
   const drawn = new WeakMap();
 
@@ -92,6 +93,7 @@
     const rows = grid ? target.data[curve].hovertext.length : 1;
     const columns = grid ? target.data[curve].hovertext[0].length : target.calcdata[curve].length;
     const at = [0, -1];
+    let speaking = 0;
     const spoken = Object.assign(document.createElement("p"), { className: "interp-spoken" });
     spoken.setAttribute("aria-live", "polite");
     target.after(spoken);
@@ -106,10 +108,11 @@
       at[0] = Math.min(Math.max(at[0] + step[0], 0), rows - 1);
       at[1] = Math.min(Math.max(at[1] + step[1], 0), columns - 1);
       library.Fx.hover(target, grid ? { xval: at[1], yval: at[0] } : { xval: target.calcdata[curve][at[1]].x, yval: 0 }, "xy");
-    });
-    target.on("plotly_hover", () => {
-      const lines = target.querySelectorAll(".hoverlayer .line, .hoverlayer text:not(:has(.line))");
-      spoken.textContent = [...lines].map((line) => line.textContent).join(", ");
+      clearTimeout(speaking);
+      speaking = setTimeout(() => {
+        const lines = target.querySelectorAll(".hoverlayer .line, .hoverlayer text:not(:has(.line))");
+        spoken.textContent = [...lines].map((line) => line.textContent).join(", ");
+      }, HOVER_MS);
     });
   }
 
@@ -136,7 +139,7 @@
     const note = document.createElement("p");
     note.className = "interp-note";
     const timer = setTimeout(() => {
-      note.textContent = "Waiting for the first figure of this notebook: run its cell again if its output is gone.";
+      note.textContent = "Waiting for the first figure of this notebook: if its output is gone, run its cell again, or restart the kernel and run all.";
       box.append(note);
     }, PATIENCE_MS);
     const drawing = drawers[data.kind](figure, box, data).then(

@@ -132,6 +132,12 @@ def test_trailing_whitespace_is_a_span(family_model):
     assert word_spans(model, encode(model, "cat \n"))[-1][0].strip() == ""
 
 
+def test_whitespace_at_the_end_of_a_token_ends_the_word():
+    from interp.models.text import _word_starts
+
+    assert _word_starts([b"a ", b"b", b"c", b" \t", b"d", None, b"e"]) == [0, 1, 3, 5, 6]
+
+
 def test_pieces_of_a_bert_word_are_one_span(family_model):
     model = family_model("bert")
     ids = encode(model, "schlafthe cat")

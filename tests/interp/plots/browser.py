@@ -65,7 +65,7 @@ def hover_cell(page: Page, plot: str, layer: int, column: int) -> str:
     place = page.evaluate(
         """([plot, layer, column]) => {
             const element = document.querySelector(plot);
-            element.scrollIntoView({block: "center"});
+            element.scrollIntoView({block: "center", behavior: "instant"});
             const {_fullLayout: layout} = element;
             const box = element.getBoundingClientRect();
             const {xaxis: x, yaxis: y} = layout;
@@ -75,5 +75,5 @@ def hover_cell(page: Page, plot: str, layer: int, column: int) -> str:
     )
     page.mouse.move(place[0] - 2, place[1] - 2)
     page.mouse.move(*place)
-    page.wait_for_function("(plot) => document.querySelector(`${plot} .hoverlayer`).textContent", arg=plot)
+    page.wait_for_function("(plot) => document.querySelector(`${plot} .hoverlayer`).textContent !== ''", arg=plot)
     return page.locator(f"{plot} .hoverlayer").text_content()

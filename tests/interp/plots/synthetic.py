@@ -67,13 +67,12 @@ def patch_sweep(labels: list[str] | None = None, n_layers: int = 6, dim: str = "
         "n_prompts": n_prompts,
         "control": "a random direction of equal norm",
     }
-    if dim != "head":
-        found["labels"] = labels or HOSTILE
+    found["labels"] = [f"H{head}" for head in range(width)] if dim == "head" else labels or HOSTILE
     return Result(
         kind="patch_sweep",
         data=data,
         unit="logit difference (nats)",
-        sign="the patch moves the model towards the right answer",
+        sign="The patch moves the model towards the right answer",
         method="Activation patching by hooks. A cell is not evidence that the model computes there.",
         provenance=provenance(),
         baselines={"clean": 3.1, "corrupted": -1.1},
@@ -100,7 +99,7 @@ def attention(
             {dim: np.arange(size) for dim, size in zip(dims, shape, strict=True)},
         ),
         unit="attention weight",
-        sign="more attention",
+        sign="More attention",
         method="Patterns after the softmax.",
         provenance=provenance(),
         notes={"str_tokens": tokens},
@@ -133,7 +132,7 @@ def head_scores(n_layers: int = 6, n_heads: int = 8) -> Result:
             {"detector": detectors, "layer": np.arange(n_layers), "head": np.arange(n_heads)},
         ),
         unit="mean attention weight",
-        sign="the head attends where the detector looks",
+        sign="The head attends where the detector looks",
         method="Means over prompts and positions.",
         provenance=provenance(),
         notes={"n_prompts": 64},
@@ -156,7 +155,7 @@ def probe_by_layer(n_layers: int = 9) -> Result:
         kind="probe_by_layer",
         data=xr.Dataset({name: ("layer", line) for name, line in lines.items()}, {"layer": np.arange(n_layers)}),
         unit="accuracy on held-out words",
-        sign="the probe is right more often",
+        sign="The probe is right more often",
         method="Logistic regression on the residual stream.",
         provenance=provenance(),
         notes={"n_prompts": 400},

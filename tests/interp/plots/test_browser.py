@@ -208,7 +208,7 @@ def test_the_viewer_works_by_keys_and_switches_prompt_and_weights(browser: Brows
         page.get_by_role("button", name="Random weights").click()
         page.wait_for_selector("text=L1H1 · random weights (control)")
         page.locator("select").select_option("1")
-        page.wait_for_function("document.querySelectorAll('.interp-token').length === 7")
+        page.wait_for_function("() => document.querySelectorAll('.interp-token').length === 7")
         page.locator(".interp-heads").focus()
         page.keyboard.press("Enter")
         assert page.evaluate("document.activeElement.className") == "interp-pattern"

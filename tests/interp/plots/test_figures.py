@@ -52,8 +52,8 @@ def test_an_unknown_kind_names_the_known_ones() -> None:
 
 def test_a_missing_variable_is_named() -> None:
     result = synthetic.patch_sweep()
-    with pytest.raises(ResultError, match="p_corrected"):
-        plot(dataclasses.replace(result, data=result.data.drop_vars("p_corrected")))
+    with pytest.raises(ResultError, match="recovered"):
+        plot(dataclasses.replace(result, data=result.data.drop_vars("recovered")))
 
 
 def test_the_effect_and_its_control_share_one_scale_with_blue_for_more() -> None:
@@ -109,6 +109,25 @@ def test_cells_not_run_are_grey_and_said_to_be() -> None:
     figure = plot(dataclasses.replace(result, data=data.assign(ran=(("layer", "pos"), ran))))
     assert "Grey: not run." in figure.caption
     assert figure.plotly.layout.plot_bgcolor == "#b0b0b0"
+
+
+def test_a_single_prompt_has_no_interval_and_no_marks_and_says_so() -> None:
+    result = synthetic.patch_sweep()
+    figure = plot(dataclasses.replace(result, data=result.data.drop_vars(["effect_low", "effect_high", "p_corrected"])))
+    assert not [trace for trace in figure.plotly.data if trace.type == "scatter"]
+    assert "corrected p" not in figure.plotly.data[0].hovertemplate
+    assert "Too few prompts for an interval or a p." in figure.caption
+
+
+def test_the_hover_box_reads_the_numbers_in_the_order_it_names_them() -> None:
+    result = synthetic.patch_sweep()
+    heatmap = plot(result).plotly.data[0]
+    names = ["effect", "effect_low", "effect_high", "p_corrected", "recovered", "control"]
+    expected = [float(result.data[name].values[2, 1]) for name in names]
+    np.testing.assert_allclose(heatmap.customdata[2, 1], expected, rtol=1e-6)
+    words = ["effect", "95 % interval", "to", "corrected p", "recovered", "control"]
+    for place, word in enumerate(words):
+        assert f"{word} %{{customdata[{place}]:" in heatmap.hovertemplate
 
 
 def test_heads_have_their_names() -> None:

@@ -1,3 +1,4 @@
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -33,6 +34,18 @@ def test_a_cell_that_is_run_again_carries_its_bundle_again(monkeypatch: pytest.M
     assert notebook.claim_bundle("circuitsvis") == "circuitsvis"
     _run(monkeypatch, "a", 3)
     assert notebook.claim_bundle("plotly") == "plotly"
+
+
+def test_where_cells_have_no_name_the_bundle_is_embedded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notebook, "_running_cell", lambda: (None, 1))
+    assert notebook.claim_bundle("plotly") == "plotly"
+    monkeypatch.setattr(notebook, "_running_cell", lambda: (None, 2))
+    assert notebook.claim_bundle("plotly") is None
+
+
+def test_colab_shares_nothing_between_outputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "google.colab", sys)
+    assert [notebook.claim_bundle("plotly") for _ in range(2)] == ["plotly", "plotly"]
 
 
 def test_the_attention_viewer_needs_no_bundle() -> None:

@@ -57,7 +57,7 @@ def test_figures_wait_until_they_come_into_view(browser: Browser, report_path: P
         watched.page.wait_for_selector(".interp-figure[data-drawn]")
         assert watched.page.locator(".interp-figure[data-drawn]").count() < 4
         watched.page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
-        watched.page.wait_for_function("document.querySelectorAll('.interp-figure[data-drawn]').length === 4")
+        watched.page.wait_for_function("() => document.querySelectorAll('.interp-figure[data-drawn]').length === 4")
         watched.check_calm()
 
 
@@ -111,7 +111,7 @@ def test_light_and_dark(browser: Browser, report_path: Path) -> None:
             watched.page.locator("#theme").click()
             assert watched.page.evaluate("document.documentElement.dataset.theme") == other
             watched.page.wait_for_function(
-                f"getComputedStyle(document.querySelector('.ytitle')).fill !== {before[0]!r}"
+                f"() => getComputedStyle(document.querySelector('.ytitle')).fill !== {before[0]!r}"
             )
             after = _ink(watched.page)
             assert len(set(after)) == 1

@@ -57,7 +57,7 @@ def test_every_figure_comes_with_its_control_and_origin(tmp_path: Path) -> None:
     text = write_report(_report(synthetic.patch_sweep()), tmp_path / "report.html").read_text()
     for expected in (
         "How to read this",
-        "a random direction of equal norm",
+        "A random direction of equal norm",
         "patch_sweep(model, prompts, &#39;resid_pre&#39;)",
         "00ff00ff00ff00ff",
         "1234567890abcdef",
