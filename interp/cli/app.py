@@ -129,7 +129,7 @@ def sweep(
         from interp.cli import work
 
         loading = work.Loading(model, dtype.value, device, seed, allow_remote_code)
-        settings = {"kind": site, "by": by.value, "metric": metric, "direction": direction.value}
+        settings = work.Sweep(site, by.value, metric, direction.value)
         output.say(work.sweep(loading, prompts, out, settings, force=force))
 
 

@@ -5,7 +5,7 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,7 +29,7 @@ class Output:
 
 
 @contextlib.contextmanager
-def running(command: str, *, as_json: bool) -> Iterator[Output]:
+def running(command: str, *, as_json: bool) -> Generator[Output]:
     """Run a command's work with stdout kept for its answer alone.
 
     Exit codes: 0 done, 1 failed, 2 refused, 130 interrupted.
@@ -47,5 +47,5 @@ def running(command: str, *, as_json: bool) -> Iterator[Output]:
         typer.echo(f"interp {command}: interrupted; nothing was written.", err=True)
         raise typer.Exit(INTERRUPTED) from None
     answer = {"command": command, "seconds": round(time.perf_counter() - began, 2), **output.answer}
-    text = answer.pop("text", "")
+    text = str(answer.pop("text", ""))
     stdout.write((json.dumps(answer, ensure_ascii=False) if as_json else text) + "\n")

@@ -18,6 +18,8 @@ from interp.models import ModelEncoder, describe, encode, facts, load_model
 from interp.models.zoo import texts
 from interp.overview import default_prompts, default_task, first_look, load_controls
 from interp.patching import patch_sweep
+from interp.patching.cells import By
+from interp.patching.plan import Direction
 from interp.plots import plot
 from interp.prompts import PromptSet, TokenBatch, read_prompts
 from interp.report import write_report
@@ -57,6 +59,16 @@ class Loading:
         return Path(f"interp-{command}-{plain}{suffix}")
 
 
+@dataclass(frozen=True)
+class Sweep:
+    """What `interp sweep` is to do."""
+
+    kind: str
+    by: By
+    metric: str
+    direction: Direction
+
+
 def progress(what: str) -> None:
     """Tell on stderr what begins now."""
     sys.stderr.write(f"{what} ...\n")
@@ -82,22 +94,22 @@ def describe_model(loading: Loading) -> dict[str, Any]:
     """Answer `interp describe`."""
     model = loading.load()
     described = describe(model)
-    sites = json.loads(described.to_dataframe().to_json(orient="records"))
+    sites = json.loads(str(described.to_dataframe().to_json(orient="records")))
     known = {**asdict(facts(model)), **described.facts}
     return {"facts": json.loads(json.dumps(known, default=str)), "sites": sites, "text": _described(known, sites)}
 
 
 def sweep(
-    loading: Loading, prompts: Path | None, out: Path | None, settings: dict[str, str], *, force: bool
+    loading: Loading, prompts: Path | None, out: Path | None, settings: Sweep, *, force: bool
 ) -> dict[str, Any]:
     """Run `interp sweep`."""
-    as_metric(settings["metric"])
-    Site(0, settings["kind"])
+    as_metric(settings.metric)
+    Site(0, settings.kind)
 
     def work(model: Model) -> Result:
         asked = choose_prompts(model, loading.name, prompts)
-        progress(f"patching {settings['kind']} by {settings['by']}")
-        return patch_sweep(model, asked, seed=loading.seed, **settings)
+        progress(f"patching {settings.kind} by {settings.by}")
+        return patch_sweep(model, asked, seed=loading.seed, **asdict(settings))
 
     return _write_result("sweep", loading, out, work, force=force)
 

@@ -32,7 +32,7 @@ def _rank(reading: Reading) -> PerPrompt:
 
 
 def _accuracy(reading: Reading) -> PerPrompt:
-    return (reading.logits.argmax(-1) == reading.answers).to(reading.logits.dtype)
+    return (reading.logits.argmax(-1) == cast(Tensor, reading.answers)).to(reading.logits.dtype)
 
 
 def _kl(reading: Reading) -> PerPrompt:

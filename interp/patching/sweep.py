@@ -153,7 +153,7 @@ class _Tile:
     chosen: Tensor
     reference: Tensor | None
 
-    def values(self, source: Float[Tensor, "prompt pos ..."]) -> Float[Tensor, "row pos ..."]:
+    def values(self, source: Float[Tensor, "prompt source_pos ..."]) -> Float[Tensor, "row base_pos ..."]:
         """Source activations moved to the positions they stand for in the run that is patched."""
         to, frm = (1, 0) if self.sweep.plan.base == "corrupted" else (0, 1)
         n_pos = self.batch.tokens.shape[1]

@@ -29,7 +29,7 @@ def repeated_random_prompts(
     Source: Olsson et al. 2022, In-context Learning and Induction Heads (arXiv:2209.11895).
     """
     if len(ids) < period + 1 or period < 4:
-        raise PromptError(f"A period of {period} needs at least 4 tokens and {period + 1} ids to draw from, got {len(ids)}.")
+        raise PromptError(f"A period of {period} with {len(ids)} ids. Expected a period from 4 and more ids than that.")
     rng = np.random.default_rng(seed)
     start = [] if bos is None else [bos]
     pairs = []

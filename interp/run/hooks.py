@@ -1,6 +1,6 @@
 """Hooks that are certain to be gone afterwards, and certain to be the only ones."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -42,7 +42,7 @@ def refuse_foreign_hooks(model: Model) -> None:
 
 
 @contextmanager
-def hooked(model: Model, functions: Mapping[str, HookFunction]) -> Iterator[None]:
+def hooked(model: Model, functions: Mapping[str, HookFunction]) -> Generator[None]:
     """Run with one function at each named hook; every hook is removed at the end, whatever happens.
 
     A function returns the replacement, or None to leave the activation as it is.

@@ -1,7 +1,7 @@
 """Intervene on a model, loudly: an edit that does not happen as planned is an error, never a silent zero."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -18,7 +18,7 @@ from interp.types import Model
 
 
 @contextmanager
-def intervene(model: Model, plan: Mapping[Site, Intervention], *, times: int | None = None) -> Iterator[None]:
+def intervene(model: Model, plan: Mapping[Site, Intervention], *, times: int | None = None) -> Generator[None]:
     """Edit activations in every forward pass inside the `with` block.
 
     Several sites may lie in one activation (two heads of a layer); they are edited in the order of the plan. Contexts

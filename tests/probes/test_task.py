@@ -9,6 +9,7 @@ import torch
 from interp.errors import InputError, PromptError
 from interp.models import encode, load_model
 from interp.prompts import TokenBatch
+from interp.run.capture import MOST_ROWS
 from interp.sites import Site
 from probes import ProbeTask, probe_task, token_language_task
 from probes.task import capture_samples
@@ -67,7 +68,9 @@ def test_captured_samples_are_those_of_each_prompt_alone(family, family_model):
             np.testing.assert_allclose(captured[layer, sample], wanted, atol=2e-4, rtol=2e-4)
 
 
-def test_samples_may_stand_in_any_order(tiny, task):
+def test_samples_may_stand_in_any_order_over_several_batches(tiny):
+    task = token_language_task(texts(n=40), partial(encode, tiny), samples_per_text=2)
+    assert len(task.batch) > MOST_ROWS
     order = np.random.default_rng(0).permutation(len(task.labels))
     mixed = ProbeTask(task.batch, task.prompts[order], task.positions[order], task.labels[order], task.groups[order])
     straight, turned = (capture_samples(tiny, each, [Site(1, "resid_post")]) for each in (task, mixed))

@@ -3,8 +3,11 @@
 The state directory holds the tokenizer, the token streams, the newest checkpoint and a log of losses; the finished
 model is written as an ordinary Hugging Face directory. Killing the run loses at most the steps since the last
 checkpoint: running the same command again goes on from there.
+
+    python -m interp.models.zoo.train --corpus DIR --state DIR
 """
 
+import argparse
 import json
 import logging
 import math
@@ -19,11 +22,16 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from interp.errors import InputError, InterpError
 from interp.files import write_atomically
 from interp.models.zoo import corpus as novels_of
 from interp.models.zoo import tokenizer as bpe
 
 log = logging.getLogger(__name__)
+
+TRAINING = "training.json"
+"""File in a trained model's directory that says how it was trained."""
+OPTIMIZER = "Muon for the matrices inside the blocks, AdamW for the embedding and the norms"
 
 
 @dataclass(frozen=True)
@@ -156,7 +164,7 @@ def train(corpus: Path, state: Path, recipe: Recipe | None = None, *, device: st
         if (step + 1) % every == 0 or step + 1 == recipe.steps:
             log.info("step %d: loss %.3f nats, %.2f s", step, entry["loss_nats"], entry["seconds"])
             save_checkpoint(state, step + 1, model, optimizers, recipe)
-    return write_model(state, model, recipe)
+    return write_model(state, model, recipe, steps=recipe.steps)
 
 
 def save_checkpoint(state: Path, step: int, model, optimizers: list, recipe: Recipe) -> None:
@@ -177,22 +185,34 @@ def load_checkpoint(state: Path, model, optimizers: list, recipe: Recipe) -> int
         The step to go on from.
 
     Raises:
-        ValueError: the state was begun with another recipe.
+        InputError: the state was begun with another recipe.
     """
     path = state / "checkpoint.pt"
     if not path.exists():
         return 0
     content = torch.load(path, weights_only=True)
     if content["recipe"] != asdict(recipe):
-        raise ValueError(f"{state} was begun with {content['recipe']}, not {asdict(recipe)}. Use another directory.")
+        changed = {name: (content["recipe"].get(name), value) for name, value in asdict(recipe).items()}
+        changed = {name: values for name, values in changed.items() if values[0] != values[1]}
+        raise InputError(
+            f"{state} was begun with another recipe (then and now: {changed}). Expected the same one: "
+            "use another directory for the state, or the recipe it was begun with."
+        )
     model.load_state_dict(content["model"])
     for optimizer, saved in zip(optimizers, content["optimizers"], strict=True):
         optimizer.load_state_dict(saved)
     return content["step"]
 
 
-def write_model(state: Path, model: LlamaForCausalLM, recipe: Recipe) -> Path:
-    """Write the model and its tokenizer as a Hugging Face directory, in bfloat16."""
+def write_model(state: Path, model: LlamaForCausalLM, recipe: Recipe, *, steps: int) -> Path:
+    """Write the model and its tokenizer as a Hugging Face directory, in bfloat16, and how it was trained.
+
+    Args:
+        state: Where the tokenizer lies; the model is written to its subdirectory `model`.
+        model: The trained weights.
+        recipe: How they were trained.
+        steps: Steps taken so far.
+    """
     out = state / "model"
     # On a copy: the caller may go on training the float32 weights.
     shipped = build_model(recipe).to(torch.bfloat16)
@@ -200,4 +220,30 @@ def write_model(state: Path, model: LlamaForCausalLM, recipe: Recipe) -> Path:
     shipped.save_pretrained(out)
     tokenizer = Tokenizer.from_file(str(state / "tokenizer.json"))
     bpe.as_pretrained(tokenizer, n_ctx=recipe.n_ctx).save_pretrained(out)
+    told = {
+        "steps": steps,
+        "tokens_seen": steps * recipe.batch * recipe.n_ctx,
+        "optimizer": OPTIMIZER,
+        "recipe": asdict(recipe),
+        "mixture": asdict(novels_of.Mixture()),
+    }
+    write_atomically(out / TRAINING, lambda part: part.write_text(json.dumps(told, indent=1) + "\n"))
     return out
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Train the shipped model from the command line; progress goes to stderr."""
+    parser = argparse.ArgumentParser(prog="python -m interp.models.zoo.train", description="Train zoo:polyglot.")
+    parser.add_argument("--corpus", type=Path, required=True, help="directory of novels, one file per language")
+    parser.add_argument("--state", type=Path, required=True, help="directory for resumable state")
+    parser.add_argument("--device", default="cpu", help="where to train (cpu)")
+    given = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    try:
+        log.info("wrote %s", train(given.corpus, given.state, device=given.device))
+    except InterpError as error:
+        parser.error(str(error))
+
+
+if __name__ == "__main__":
+    main()
