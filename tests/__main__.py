@@ -1,4 +1,4 @@
-"""Everything that must hold: style, types, floors, tests. `python -m tests`; `python -m tests --slow` for the long ones."""
+"""Everything that must hold: style, types, floors, tests; with `--slow` the long tests instead."""
 
 import os
 import shutil

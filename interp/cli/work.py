@@ -99,9 +99,7 @@ def describe_model(loading: Loading) -> dict[str, Any]:
     return {"facts": json.loads(json.dumps(known, default=str)), "sites": sites, "text": _described(known, sites)}
 
 
-def sweep(
-    loading: Loading, prompts: Path | None, out: Path | None, settings: Sweep, *, force: bool
-) -> dict[str, Any]:
+def sweep(loading: Loading, prompts: Path | None, out: Path | None, settings: Sweep, *, force: bool) -> dict[str, Any]:
     """Run `interp sweep`."""
     as_metric(settings.metric)
     Site(0, settings.kind)

@@ -74,7 +74,7 @@ class PromptSet:
         for name in names:
             if getattr(self.pairs[0], name) is None:
                 raise PromptError(
-                    f"Metric {metric!r} needs a {name} for each prompt, and these have none. Give one single token."
+                    f"Metric {metric!r} needs {name!r} for each prompt, and these have none. Give one single token."
                 )
 
     def answers(self, name: Literal["answer", "wrong_answer"]) -> Int[np.ndarray, " prompt"] | None:

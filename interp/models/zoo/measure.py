@@ -169,7 +169,8 @@ def _checked_ids(model: Model, text: str) -> np.ndarray:
 def _byte_lengths(model: Model) -> np.ndarray:
     """Bytes of each token: a byte-level tokenizer writes one character for one byte."""
     tokenizer: Any = model.tokenizer
-    return np.array([len(token or "") for token in tokenizer.convert_ids_to_tokens(range(facts(model).d_vocab))])
+    written = tokenizer.convert_ids_to_tokens(list(range(facts(model).d_vocab)))
+    return np.array([len(token or "") for token in written])
 
 
 def _cut(ids: np.ndarray, room: int) -> list[np.ndarray]:
@@ -187,4 +188,6 @@ def _losses(model: Model, rows: list[np.ndarray]) -> Iterable[np.ndarray]:
         tokens = torch.tensor(np.stack([np.pad(row, (0, longest - len(row))) for row in part]), device=device)
         log_probs = model(tokens).float().log_softmax(-1)
         losses = -log_probs[:, :-1].gather(-1, tokens[:, 1:, None])[..., 0].cpu().numpy()
+        if not np.isfinite(losses).all():
+            raise ModelError("The model's loss is NaN or infinite. Load it in a wider dtype, such as float32.")
         yield from (found[: len(row) - 1] for row, found in zip(part, losses, strict=True))

@@ -108,14 +108,15 @@ def write(path, *rows):
     return path
 
 
+LONG = "a b " * 40 + "c"
 BAD_PROMPTS = {
     "identical": ({"clean": "a b", "corrupted": "a b"}, "identical"),
     "unequal": ({"clean": "a b c d e f", "corrupted": "a"}, "give an alignment"),
     "long_answer": ({"clean": "a b", "corrupted": "a c", "answer": "one two three"}, "Expected exactly one"),
     "empty_text": ({"clean": "", "corrupted": "a"}, "empty"),
     "unknown_key": ({"clean": "a", "corrupted": "b", "colour": "red"}, "colour"),
-    "no_answer": ({"clean": "a b", "corrupted": "a c"}, "needs a answer"),
-    "too_long": ({"clean": "one " * 90 + "a", "corrupted": "one " * 90 + "b"}, "context of 64"),
+    "no_answer": ({"clean": "one two three", "corrupted": "one three two"}, "needs 'answer'"),
+    "too_long": ({"clean": LONG, "corrupted": LONG[::-1], "answer": "e", "wrong_answer": "o"}, "context of 64"),
 }
 
 

@@ -166,7 +166,7 @@ def test_kl_is_zero_for_the_clean_run_and_patching_everything_brings_it_to_zero(
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"metric": "prob"}, "needs a answer"),
+        ({"metric": "prob"}, "needs 'answer'"),
         ({"kind": "attn_out", "by": "head"}, "has no heads"),
         ({"kind": "resid_pre", "by": "word"}, "no word spans"),
     ],

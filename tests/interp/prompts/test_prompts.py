@@ -54,7 +54,7 @@ def test_a_word_of_many_tokens_is_one_column():
         (lambda: Span(2, 2), "start < stop"),
         (lambda: PromptSet.of([]), "at least one pair"),
         (lambda: PromptSet.of([pair([1], [2], answer=1), pair([1], [2])]), "for all of them or for none"),
-        (lambda: PromptSet.of([pair([1], [2])]).require_answers("prob", "answer"), "needs a answer"),
+        (lambda: PromptSet.of([pair([1], [2])]).require_answers("prob", "answer"), "needs 'answer'"),
         (lambda: PromptSet.of([pair([1], [2])]).word_columns(), "no word spans"),
         (lambda: PromptSet.of([pair([1], [50])]).check_fits(d_vocab=50, n_ctx=8), "out of range"),
         (lambda: PromptSet.of([pair([1], [2], answer=50)]).check_fits(d_vocab=50, n_ctx=8), "Expected ids"),
