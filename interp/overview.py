@@ -3,11 +3,12 @@
 Every number stands beside its control; the same model with random weights is the control of attention and probe.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import pandas as pd
+from tqdm.auto import tqdm
 
 from interp.attention import attention_patterns, head_scores
 from interp.models import describe, encode, facts, load_model, str_tokens
@@ -23,7 +24,8 @@ N_SHOWN = 2
 """Texts whose attention patterns are shown."""
 SWEEPS = (("resid_pre", "pos"), ("attn_out", "pos"), ("mlp_out", "pos"), ("z", "head"))
 """Kinds of site swept, and what their columns are."""
-CONTROL_SEEDS = (0, 1, 2)
+N_HEAD_CONTROLS = 19
+"""Random-weights models that head scores are compared with: the fewest for which p can reach 0.05."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +36,12 @@ class FirstLook:
     report: Report
 
 
-def load_controls(name: str, *, dtype: str = "float32", device: str = "cpu") -> list[Model]:
-    """Load the same architecture with random weights, once per control seed."""
+def load_controls(name: str, n: int, *, dtype: str = "float32", device: str = "cpu") -> Iterator[Model]:
+    """Load the same architecture with random weights `n` times, one model at a time, each from another seed."""
     plain = name.removeprefix("random:")
-    return [load_model(f"random:{plain}", dtype=dtype, device=device, seed=seed) for seed in CONTROL_SEEDS]
+    for seed in tqdm(range(n), desc="random-weights controls", leave=False, delay=2, disable=n < 2):
+        # Seed 0 is what random:NAME itself gives, which may be the very model under study.
+        yield load_model(f"random:{plain}", dtype=dtype, device=device, seed=seed + 1)
 
 
 def default_prompts(model: Model, *, n_prompts: int = 16, seed: int = 0) -> PromptSet:
@@ -52,7 +56,8 @@ def default_prompts(model: Model, *, n_prompts: int = 16, seed: int = 0) -> Prom
 
 def first_look(
     model: Model,
-    controls: Sequence[Model],
+    control: Model,
+    head_controls: Iterable[Model],
     prompts: PromptSet,
     *,
     metric: str = "logit_diff",
@@ -63,7 +68,8 @@ def first_look(
 
     Args:
         model: A hooked model.
-        controls: The same architecture with random weights, from `load_controls`.
+        control: The same architecture with random weights, from `load_controls`; for attention patterns and the probe.
+        head_controls: Several such models, for head scores; a generator holds one at a time.
         prompts: Clean and corrupted prompts for the patching sweeps.
         metric: What the sweeps measure.
         progress: Told the name of each part as it begins.
@@ -79,17 +85,17 @@ def first_look(
     natural = TokenBatch.of([encode(model, text) for rows in sentences.values() for text in rows])
     shown = [encode(model, rows[0]) for rows in list(sentences.values())[:N_SHOWN]]
     patterns = attention_patterns(
-        model, TokenBatch.of(shown), controls[0], str_tokens=[str_tokens(model, ids) for ids in shown]
+        model, TokenBatch.of(shown), control, str_tokens=[str_tokens(model, ids) for ids in shown]
     )
     progress("head scores")
-    scores = head_scores(model, texts=natural, control_models=controls, seed=seed)
+    scores = head_scores(model, texts=natural, control_models=head_controls, seed=seed)
     sweeps = []
     for kind, by in SWEEPS:
         progress(f"patching {kind}")
         sweeps.append(patch_sweep(model, prompts, kind, by=by, metric=metric, seed=seed))
     progress("probe by layer")
     task = default_task(lambda text: encode(model, text), seed=seed)
-    probe = probe_task(model, controls[0], task, seed=seed)
+    probe = probe_task(model, control, task, seed=seed)
     sections += [
         Section("Where does it look?", ATTENTION_WORDS, figures=[patterns, scores]),
         Section("Which activations carry the answer?", patching_words(prompts, sweeps[0]), figures=sweeps),

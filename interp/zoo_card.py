@@ -60,6 +60,7 @@ def write_card(
         InterpError: a corpus, model or directory that cannot be used.
     """
     directory = find_source(model_name, revision=None, allow_remote_code=False).directory
+    out = cards.check_out(out or directory)
     training, novels = cards.read_training(directory), novels_of.read_novels(corpus)
     model, control = load_model(model_name), load_model(f"random:{model_name}")
     scores = head_scores(model, texts=_sentences(model), control_models=_controls(model_name, n_controls))
@@ -80,7 +81,7 @@ def write_card(
         versions=made_by.versions,
         made=made_by.made,
     )
-    return cards.write_card_files(card, out or directory)
+    return cards.write_card_files(card, out)
 
 
 def best_heads(scores: Result) -> list[cards.HeadScore]:
@@ -91,7 +92,9 @@ def best_heads(scores: Result) -> list[cards.HeadScore]:
         where = rows.score.argmax(...)
         best = rows.isel(where)
         values = {name: float(best[variable]) for name, variable in _HEAD_VALUES.items()}
-        found.append(cards.HeadScore(detector=str(detector), head=f"L{int(best.layer)}H{int(best.head)}", **values))
+        found.append(
+            cards.HeadScore(detector=str(detector), head=f"L{int(best['layer'])}H{int(best['head'])}", **values)
+        )
     return found
 
 

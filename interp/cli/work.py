@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from interp.files import check_output
 from interp.metrics import as_metric
 from interp.models import ModelEncoder, describe, encode, facts, load_model
 from interp.models.zoo import texts
-from interp.overview import default_prompts, default_task, first_look, load_controls
+from interp.overview import N_HEAD_CONTROLS, default_prompts, default_task, first_look, load_controls
 from interp.patching import patch_sweep
 from interp.patching.cells import By
 from interp.patching.plan import Direction
@@ -48,10 +48,9 @@ class Loading:
             self.name, dtype=self.dtype, device=self.device, seed=self.seed, allow_remote_code=self.allow_remote_code
         )
 
-    def load_controls(self) -> list[Model]:
-        """Load the same architecture with random weights."""
-        progress("building random-weights controls")
-        return load_controls(self.name, dtype=self.dtype, device=self.device)
+    def load_controls(self, n: int) -> Iterator[Model]:
+        """Load the same architecture with random weights, one model at a time."""
+        return load_controls(self.name, n, dtype=self.dtype, device=self.device)
 
     def default_out(self, command: str, suffix: str) -> Path:
         """A file name in the current directory that says what it holds."""
@@ -83,7 +82,8 @@ def write_first_look(
     as_metric(metric)
     model = loading.load()
     asked = choose_prompts(model, loading.name, prompts)
-    look = first_look(model, loading.load_controls(), asked, metric=metric, progress=progress, seed=loading.seed)
+    control, head_controls = next(loading.load_controls(1)), loading.load_controls(N_HEAD_CONTROLS)
+    look = first_look(model, control, head_controls, asked, metric=metric, progress=progress, seed=loading.seed)
     progress("writing the report")
     path = write_report(look.report, out, force=force).resolve()
     kinds = [result.kind for result in look.results]
@@ -119,7 +119,8 @@ def score_heads(loading: Loading, text: Path | None, out: Path | None, *, force:
     def work(model: Model) -> Result:
         chosen = lines or [line for rows in texts.read_sentences().values() for line in rows]
         batch = TokenBatch.of([encode(model, line) for line in chosen])
-        return head_scores(model, texts=batch, control_models=loading.load_controls(), seed=loading.seed)
+        controls = loading.load_controls(N_HEAD_CONTROLS)
+        return head_scores(model, texts=batch, control_models=controls, seed=loading.seed)
 
     return _write_result("heads", loading, out, work, force=force)
 
@@ -133,7 +134,7 @@ def probe(loading: Loading, task: Path | None, site: str, out: Path | None, *, f
             return encode(model, line)
 
         asked = read_task(task, encoded) if task else default_task(encoded, seed=loading.seed)
-        control = loading.load_controls()[0]
+        control = next(loading.load_controls(1))
         progress("probing")
         return probe_task(model, control, asked, site_kind=site, seed=loading.seed)
 

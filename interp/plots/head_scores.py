@@ -24,6 +24,8 @@ _LINES = [
     Line("control_unrepeated", "<br>where nothing repeats", ".4g"),
 ]
 _DIMS = ("detector", "layer", "head")
+_BAR = "weight"
+"""Title of the colour bars: the whole unit, which the caption gives, would be longer than a panel is high."""
 _HOW_TO_READ = (
     "Each cell is one head, layers down and heads across; the score says how much of its attention goes where the "
     "detector looks. Darker is more. A ring marks heads above the threshold: the critical value of the control, "
@@ -64,7 +66,7 @@ def plot_head_scores(result: Result) -> Figure:
         ),
         control=contract.control_in_words(result, "the same detector on the same architecture with random weights"),
         png=encode_png(above([_picture(pair, bound) for pair, bound in zip(panels, bounds, strict=True)])),
-        plotly=_draw(head_axes(result), panels, [_colours(bound, result.unit) for bound in bounds]),
+        plotly=_draw(head_axes(result), panels, [_colours(bound) for bound in bounds]),
     )
 
 
@@ -100,8 +102,8 @@ def _draw(axes: Axes, panels: list[tuple[Panel, Panel]], colours: list[dict[str,
     return figure
 
 
-def _colours(bounds: tuple[float, float], unit: str) -> dict[str, Any]:
-    return sequential_axis(bounds[1], unit) if bounds[0] == 0 else diverging_axis("RdBu", bounds[1], unit)
+def _colours(bounds: tuple[float, float]) -> dict[str, Any]:
+    return sequential_axis(bounds[1], _BAR) if bounds[0] == 0 else diverging_axis("RdBu", bounds[1], _BAR)
 
 
 def _beside_row(figure: go.Figure, row: int, coloraxis: dict[str, Any]) -> dict[str, Any]:

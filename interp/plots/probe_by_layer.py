@@ -13,6 +13,9 @@ from interp.results import Result
 from interp.results.result import CONTROL
 
 _HEIGHT = 380
+_EMBEDDING = -1
+"""Number of the layer that stands for what enters the first block."""
+_EMBED_WORDS = "embed: the residual stream before the first block."
 _HOW_TO_READ = (
     "The solid line is how often a linear probe on that layer's activations is right on examples it was not fitted to; "
     "the band is its 95 % interval. The other lines are controls: what the same probe reaches where there is nothing "
@@ -40,6 +43,7 @@ def plot_probe_by_layer(result: Result) -> Figure:
             contract.unit_in_words(result),
             contract.prompts_in_words(result),
             "Band: 95 % interval.",
+            _EMBED_WORDS if _EMBEDDING in contract.layer_numbers(result) else "",
             contract.baselines_in_words(result),
         ),
         control=contract.control_in_words(result, f"{controls}: the same probe where there is nothing to learn"),
@@ -73,7 +77,9 @@ def _draw(
     figure.update_layout(**base_layout(_HEIGHT), hovermode="x unified", legend={"orientation": "h", "y": 1.12, "x": 0})
     pad = (bounds[1] - bounds[0]) * 0.03
     grid = {"gridcolor": "rgba(128,128,128,0.25)", "zeroline": False}
-    figure.update_xaxes(title_text="layer", tickvals=layers[:: -(-len(layers) // 24)], **grid)
+    shown = layers[:: -(-len(layers) // 24)]
+    words = ["embed" if layer == _EMBEDDING else str(layer) for layer in shown]
+    figure.update_xaxes(title_text="layer", tickvals=shown, ticktext=words, **grid)
     figure.update_yaxes(title_text=plotly_text(result.unit), range=[bounds[0] - pad, bounds[1] + pad], **grid)
     return figure
 

@@ -1,6 +1,7 @@
 """The model card: `README.md` for people and `card.json` for programs, both made from one set of measurements."""
 
 import json
+import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -104,10 +105,9 @@ def write_card_files(card: Card, out: Path) -> list[Path]:
     """Write `README.md` and `card.json` into a directory.
 
     Raises:
-        InputError: there is no such directory.
+        InputError: there is no such directory, or it is not writable.
     """
-    if not out.is_dir():
-        raise InputError(f"{out} is not a directory. Expected a model's directory, or make one first.")
+    check_out(out)
     contents = {
         "README.md": render_card(card),
         "card.json": json.dumps(asdict(card), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
@@ -116,6 +116,19 @@ def write_card_files(card: Card, out: Path) -> list[Path]:
         write_atomically(out / name, lambda part, text=text: part.write_text(text, encoding="utf-8"))
         for name, text in contents.items()
     ]
+
+
+def check_out(out: Path) -> Path:
+    """Refuse a directory that the card cannot be written into, before anything is measured.
+
+    Raises:
+        InputError: there is no such directory, or it is not writable.
+    """
+    if not out.is_dir() or not os.access(out, os.W_OK):
+        raise InputError(
+            f"{out} is not a directory that can be written into. Expected a model's directory, or a new one."
+        )
+    return out
 
 
 def read_training(directory: Path) -> dict[str, Any]:

@@ -15,7 +15,7 @@ def batch_of(model, *texts):
     return TokenBatch.of([encode(model, text) for text in texts or TEXTS])
 
 
-def hooks_left(model):
+def hooks_on(model):
     return sum(len(point.fwd_hooks) + len(point.bwd_hooks) for point in model.hook_dict.values())
 
 
@@ -70,21 +70,21 @@ def test_on_an_encoder_the_pattern_is_refused_by_name_with_what_to_use_instead(f
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
-def test_an_exception_at_any_hook_leaves_no_hook_and_the_same_logits(tiny, error):
-    batch = batch_of(tiny)
-    before = forward(tiny, batch)
+@pytest.mark.parametrize("name", ["gpt2", "llama", "gemma2", "mixtral", "bert"])
+def test_an_exception_at_any_hook_leaves_no_hook_and_the_same_logits(family_model, name, error):
+    model = family_model(name)
+    batch = batch_of(model)
+    before, hooks_before = forward(model, batch), hooks_on(model)
 
     def fail(_):
         raise error
 
-    for kind in KINDS:
-        if not describe(tiny).row(kind).causal or describe(tiny).row(kind).needs_flag:
-            continue
-        for layer in range(3):
-            with pytest.raises(error), intervene(tiny, {Site(layer, kind): fail}):
-                forward(tiny, batch)
-            assert hooks_left(tiny) == 0
-            assert torch.equal(forward(tiny, batch), before)
+    for row in describe(model).rows:
+        for layer in range(3 if row.causal and not row.needs_flag else 0):
+            with pytest.raises(error), intervene(model, {Site(layer, row.kind): fail}):
+                forward(model, batch)
+            assert hooks_on(model) == hooks_before
+            assert torch.equal(forward(model, batch), before)
 
 
 def test_one_head_is_edited_and_no_other(tiny):
@@ -117,7 +117,7 @@ def test_contexts_may_be_nested_and_each_leaves_alone_what_is_not_its_own(tiny):
     with intervene(tiny, outer | inner):
         assert torch.equal(forward(tiny, batch), both)
     assert not torch.equal(both, only_outer)
-    assert hooks_left(tiny) == 0
+    assert hooks_on(tiny) == 0
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_contexts_may_be_nested_and_each_leaves_alone_what_is_not_its_own(tiny):
 def test_an_edit_that_breaks_the_activation_is_refused(tiny, intervention, says):
     with pytest.raises(HookError, match=says), intervene(tiny, {Site(0, "resid_pre"): intervention}):
         forward(tiny, batch_of(tiny))
-    assert hooks_left(tiny) == 0
+    assert hooks_on(tiny) == 0
 
 
 def test_an_intervention_that_nothing_passed_through_is_an_error(tiny):
