@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from interp.prompts import read_prompts as read_prompts
     from interp.report import Report as Report
     from interp.report import Section as Section
+    from interp.report import Table as Table
     from interp.report import write_report as write_report
     from interp.results import Result as Result
     from interp.run import Ablate as Ablate
@@ -44,7 +45,7 @@ _HOME = {
     "patch_sweep": "patching",
     "plot": "plots",
     **dict.fromkeys(["PromptPair", "PromptSet", "TokenBatch", "pair_from_text", "read_prompts"], "prompts"),
-    **dict.fromkeys(["Report", "Section", "write_report"], "report"),
+    **dict.fromkeys(["Report", "Section", "Table", "write_report"], "report"),
     "Result": "results",
     **dict.fromkeys(
         ["Ablate", "Clamp", "Patch", "Placebo", "Project", "Steer", "Where", "capture", "intervene"], "run"

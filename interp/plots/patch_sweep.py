@@ -48,7 +48,7 @@ def plot_patch_sweep(result: Result, palette: Palette = "RdBu") -> Figure:
     return Figure(
         title=_title(result, dim),
         how_to_read=_how_to_read(dim, palette),
-        caption=_caption(result, effect),
+        caption=_caption(result, dim, effect),
         control=contract.control_in_words(result, "the same sweep with a matched placebo in place of the patch"),
         png=encode_png((beside if axes.side_by_side else above)(pictures)),
         plotly=_draw(panels, axes, diverging_axis(palette, bound, result.unit)),
@@ -107,7 +107,7 @@ def _how_to_read(dim: str, palette: Palette) -> str:
     )
 
 
-def _caption(result: Result, effect: Float[np.ndarray, "layer x"]) -> str:
+def _caption(result: Result, dim: str, effect: Float[np.ndarray, "layer x"]) -> str:
     cells = int(np.isfinite(effect).sum())
     return contract.sentences(
         contract.unit_in_words(result),
@@ -115,7 +115,7 @@ def _caption(result: Result, effect: Float[np.ndarray, "layer x"]) -> str:
         f"Intervals: 95 % bootstrap over prompts; p corrected over {cells} cells."
         if "p_corrected" in result.data
         else "Too few prompts for an interval or a p.",
-        f"Labels are {result.notes['labels_are']}." if "labels_are" in result.notes else "",
+        f"Labels are {result.notes['labels_are']}." if dim != "head" and "labels_are" in result.notes else "",
         contract.baselines_in_words(result),
         "Grey: not run." if cells < effect.size else "",
     )

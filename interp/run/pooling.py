@@ -32,7 +32,7 @@ def pool_words(
     """
     if len(words) != len(activation):
         raise PromptError(
-            f"Words for {len(words)} prompts and activations of {len(activation)}. Give one list for each."
+            f"Words for {len(words)} prompts, activations of {len(activation)}. Give one list for each."
         )
     if too_far := [span for spans in words for span in spans if span.stop > activation.shape[1]]:
         raise PromptError(f"Word {too_far[0]} reaches past the {activation.shape[1]} captured positions.")

@@ -1,6 +1,7 @@
 """The model card: `README.md` for people and `card.json` for programs, both made from one set of measurements."""
 
 import json
+import math
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -98,7 +99,9 @@ def render_card(card: Card) -> str:
     environment.filters["interval"] = _interval
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     weak = [found for found in card.heads if found.score <= found.threshold]
-    return template.render(card=card, names=LANGUAGE_NAMES, weak=weak, strong=[h for h in card.heads if h not in weak])
+    strong = [found for found in card.heads if found not in weak]
+    even = math.log(card.facts["d_vocab"])
+    return template.render(card=card, names=LANGUAGE_NAMES, weak=weak, strong=strong, even=even)
 
 
 def write_card_files(card: Card, out: Path) -> list[Path]:
@@ -147,5 +150,7 @@ def read_training(directory: Path) -> dict[str, Any]:
         ) from error
 
 
-def _interval(found: Estimate, digits: int = 2) -> str:
-    return f"{found.value:.{digits}f} ({found.low:.{digits}f} to {found.high:.{digits}f})"
+def _interval(found: Estimate) -> str:
+    # Adding 0.0 turns the minus zero of rounding into zero.
+    value, low, high = (round(number, 2) + 0.0 for number in (found.value, found.low, found.high))
+    return f"{value:.2f} ({low:.2f} to {high:.2f})"

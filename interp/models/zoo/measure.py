@@ -146,7 +146,7 @@ def estimate(values: Float[np.ndarray, " n"]) -> Estimate:
     return Estimate(float(values.mean()), float(low), float(high), len(values))
 
 
-def _bits_per_byte(nats: np.ndarray, n_bytes: np.ndarray, axis: int = -1) -> np.ndarray:
+def _bits_per_byte(nats: np.ndarray, n_bytes: np.ndarray, axis: int = -1) -> np.ndarray | np.floating:
     return nats.sum(axis) / n_bytes.sum(axis) / math.log(2)
 
 

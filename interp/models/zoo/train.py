@@ -107,6 +107,7 @@ def prepare(corpus: Path, state: Path, recipe: Recipe) -> dict[str, np.ndarray]:
     streams_file, tokenizer_file = state / "streams.safetensors", state / "tokenizer.json"
     if not streams_file.exists():
         novels = novels_of.read_novels(corpus)
+        state.mkdir(parents=True, exist_ok=True)
         tokenizer = bpe.train_tokenizer(
             (novel for split in novels.values() for novel in split.train), d_vocab=recipe.d_vocab
         )
@@ -138,7 +139,6 @@ def train(corpus: Path, state: Path, recipe: Recipe | None = None, *, device: st
         The directory of the finished model.
     """
     recipe = recipe or Recipe()
-    state.mkdir(parents=True, exist_ok=True)
     streams = prepare(corpus, state, recipe)
     mixer = novels_of.SequenceMixer(
         streams, bos=bpe.BOS, n_special=len(bpe.SPECIAL_TOKENS), length=recipe.n_ctx, mixture=novels_of.Mixture()

@@ -50,9 +50,12 @@ def test_every_cell_equals_transformer_lens_patching(decoder, kind, by):
 
 def test_the_first_position_that_differs_at_layer_zero_recovers_everything(decoder):
     prompts = prompts_for(decoder)
-    recovered = patch_sweep(decoder, prompts, "resid_pre").data["recovered"]
+    found = patch_sweep(decoder, prompts, "resid_pre").data
+    recovered = found["recovered"]
     differs = int(np.flatnonzero((prompts.batch("clean").tokens != prompts.batch("corrupted").tokens).any(0))[0])
     assert recovered[0, differs].item() == pytest.approx(1.0, abs=1e-5)
+    apart = abs(found["values"] - found["control_values"])[:, 0, differs]
+    assert (apart > 1e-3).all(), "a placebo of the same size must not do what the patch does"
 
 
 def test_positions_before_the_first_difference_have_no_effect(decoder):

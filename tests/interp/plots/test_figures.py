@@ -169,6 +169,28 @@ def test_probe_lines_differ_in_dash_as_well_as_in_colour() -> None:
     assert len({line.line.dash for line in lines}) == len({line.line.color for line in lines}) == 4
 
 
+def test_what_enters_the_first_block_is_called_embed() -> None:
+    result = synthetic.probe_by_layer(4)
+    shifted = dataclasses.replace(result, data=result.data.assign_coords(layer=[-1, 0, 1, 2]))
+    axis = plot(shifted).plotly.layout.xaxis
+    assert dict(zip(axis.tickvals, axis.ticktext, strict=True)) == {-1: "embed", 0: "0", 1: "1", 2: "2"}
+    assert "embed: the residual stream before the first block." in plot(shifted).caption
+    assert "embed" not in plot(result).caption
+
+
+def test_a_colour_bar_has_a_title_that_fits_beside_its_row() -> None:
+    figure = plot(synthetic.head_scores()).plotly
+    titles = [axis.colorbar.title.text for axis in figure.select_coloraxes()]
+    assert titles == ["weight"] * len(synthetic.head_scores().data["detector"])
+
+
+def test_only_positions_and_words_say_whose_labels_they_have() -> None:
+    captions = [
+        plot(synthetic.patch_sweep(dim=dim, labels_are="the longest prompt's")).caption for dim in ("pos", "head")
+    ]
+    assert ["Labels are" in caption for caption in captions] == [True, False]
+
+
 def test_attention_outside_its_range_is_refused() -> None:
     result = synthetic.attention()
     data = result.data.assign(pattern=result.data["pattern"] * 3)

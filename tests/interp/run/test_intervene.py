@@ -97,6 +97,15 @@ def test_one_head_is_edited_and_no_other(tiny):
     assert same.tolist() == [True, True, False, True]
 
 
+def test_editing_the_input_of_a_block_leaves_the_output_of_the_one_before_as_it_was(tiny):
+    # TransformerLens hands both hooks the same storage.
+    tokens = torch.from_numpy(encode(tiny, TEXTS[0]))[None]
+    with torch.no_grad(), intervene(tiny, {Site(1, "resid_pre"): Ablate.zero()}):
+        _, cache = tiny.run_with_cache(tokens)
+    assert cache["blocks.0.hook_resid_post"].abs().max() > 0
+    assert cache["blocks.1.hook_attn_out"].abs().max() < cache["blocks.0.hook_resid_post"].abs().max()
+
+
 def test_one_position_is_edited_and_a_later_layer_sees_nothing_before_it(tiny):
     batch = batch_of(tiny)
     with intervene(tiny, {Site(0, "mlp_out", pos=3): Steer(torch.arange(32.0))}):

@@ -1,0 +1,133 @@
+import json
+import re
+from dataclasses import replace
+
+import pytest
+
+from interp.errors import InputError, ModelError
+from interp.models.zoo import card as cards
+from interp.models.zoo.measure import Estimate, RepeatLoss
+
+NAMES_WITH_DIGITS = {"19", "20", "16204", "16", "32", "95"}
+"""Centuries, the number of the COST Action, bfloat16 and float32, and the size of all intervals."""
+
+
+def number(value: float) -> Estimate:
+    return Estimate(value, value - 0.05, value + 0.05, 24)
+
+
+def repeats(first: float, second: float) -> RepeatLoss:
+    return RepeatLoss(number(first), number(second), number(first - second), period=41)
+
+
+@pytest.fixture
+def card():
+    facts = {"architecture": "LlamaForCausalLM", "n_params": 1234567, "fingerprint": "abc", "n_layers": 5, "n_heads": 7}
+    facts |= {"d_model": 111, "d_head": 22, "d_mlp": 333, "d_vocab": 4444, "n_ctx": 77}
+    mixture = {"natural": 0.4, "repeated_passage": 0.3, "repeated_random": 0.2, "language_change": 0.1}
+    recipe = {"steps": 900, "batch": 13, "n_ctx": 77, "muon_lr": 0.03, "adam_lr": 0.004, "warmup": 17}
+    scores = {"low": 0.61, "high": 0.69, "threshold": 0.21, "p_corrected": 0.25}
+    return cards.Card(
+        model="zoo:invented",
+        facts=facts,
+        size_mb=8.76,
+        training={"steps": 450, "tokens_seen": 5_400_000, "optimizer": "Muon", "recipe": recipe, "mixture": mixture},
+        languages=[
+            cards.LanguageScore(code, number(2.5 + i), 4.31, 4.83, 3, 1000, ("One.", "Two."), 60123)
+            for i, code in enumerate(cards.LANGUAGE_NAMES)
+        ],
+        repeated=repeats(9.25, 1.12),
+        repeated_random_weights=repeats(8.41, 8.41),
+        heads=[cards.HeadScore("previous_token", "L1H2", 0.65, **scores)],
+        n_controls=3,
+        agreement=cards.Agreement(
+            18,
+            number(3.31),
+            number(-2.21),
+            0.72,
+            0.0,
+            dict.fromkeys(["clean", "corrupted", "answer", "wrong_answer"], "x"),
+        ),
+        command="python -m interp.zoo_card",
+        versions={"torch": "9.9"},
+        made="2030-01-01",
+    )
+
+
+def test_no_number_is_typed_into_the_template():
+    typed = re.sub(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", "", cards.TEMPLATE.read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert set(re.findall(r"\d+", typed)) <= NAMES_WITH_DIGITS
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "5 | 7 | 111 | 22 | 333 | 4444 | 77 tokens | 8.8 MB",
+        "1,234,567 parameters",
+        "450 of 900 planned steps of 13 sequences of 77 tokens: 5.4 million tokens seen",
+        "40 % running text",
+        "10 % pieces of different languages",
+        "30 % a passage",
+        "20 % random tokens",
+        "| English | 2.50 (2.45 to 2.55) | 4.31 | 4.83 | 60,123 |",
+        "| Spanish | 5.50 (5.45 to 5.55) | 4.31 | 4.83 | 60,123 |",
+        "| French | 3 | 1,000 | the last 2 novels",
+        "| zoo:invented | 9.25 (9.20 to 9.30) | 1.12 (1.07 to 1.17) | 8.13 (8.08 to 8.18) |",
+        "| random weights | 8.41 (8.36 to 8.46) | 8.41 (8.36 to 8.46) | 0.00 (-0.05 to 0.05) |",
+        "worse than even guessing (8.40 nats)",
+        "| previous-token | L1H2 | 0.65 (0.61 to 0.69) | 0.21 | 0.25 |",
+        "| clean (singular) | 3.31 (3.26 to 3.36) | positive |",
+        "| corrupted (plural) | -2.21 (-2.26 to -2.16) | negative |",
+        "right for 72 % of the pairs; for random weights, 0 %",
+        "English, French, German and Spanish",
+    ],
+)
+def test_measured_numbers_stand_in_the_card(card, told):
+    assert told in cards.render_card(card)
+
+
+def test_front_matter_names_licence_and_languages(card):
+    _, front, body = cards.render_card(card).split("---\n", 2)
+    assert "license: mit\nlanguage:\n- en\n- fr\n- de\n- es\n" in front
+    assert body.startswith("\n# zoo:invented\n")
+
+
+def test_a_head_that_random_weights_equal_is_called_none(card):
+    assert "No previous-token head" not in cards.render_card(card)
+    told = cards.render_card(replace(card, heads=[replace(card.heads[0], threshold=0.65)]))
+    assert "No previous-token head: the best, L1H2, scores 0.65" in told
+
+
+def test_a_head_below_half_is_called_so(card):
+    assert "less than half" not in cards.render_card(card)
+    told = cards.render_card(replace(card, heads=[replace(card.heads[0], score=0.31)]))
+    assert "L1H2 puts 31 % of its attention" in told
+
+
+def test_a_model_that_saves_nothing_is_said_not_to_copy(card):
+    assert "the model copies" in cards.render_card(card)
+    for saved in (0.02, -1.0):
+        told = cards.render_card(replace(card, repeated=repeats(8.4, 8.4 - saved)))
+        assert "does not copy" in told
+        assert "the model copies" not in told
+
+
+def test_both_files_are_written_and_agree(card, tmp_path):
+    written = cards.write_card_files(card, tmp_path)
+    assert sorted(path.name for path in written) == sorted(path.name for path in tmp_path.iterdir())
+    told = json.loads((tmp_path / "card.json").read_text(encoding="utf-8"))
+    assert told["languages"][1]["bits_per_byte"] == {"value": 3.5, "low": 3.45, "high": 3.55, "n": 24}
+    assert told["command"] in (tmp_path / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_missing_directory_is_refused(card, tmp_path):
+    with pytest.raises(InputError, match="not a directory"):
+        cards.write_card_files(card, tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("content", [None, "{"])
+def test_a_model_that_does_not_say_how_it_was_trained_is_refused(tmp_path, content):
+    if content is not None:
+        (tmp_path / "training.json").write_text(content)
+    with pytest.raises(ModelError, match=r"training\.json cannot be read.*run its command again"):
+        cards.read_training(tmp_path)
