@@ -7,10 +7,10 @@ import psutil
 import pytest
 import torch
 
-from interp.errors import InputError, ResultError, SiteError
+from interp.errors import HookError, InputError, ResultError, SiteError
 from interp.models import encode
 from interp.prompts import TokenBatch
-from interp.run import capture, capture_batches, estimate_bytes, open_activations
+from interp.run import Ablate, capture, capture_batches, estimate_bytes, intervene, open_activations
 from interp.sites import Site
 
 SITES = [Site(0, "resid_pre"), Site(1, "z"), Site(2, "pattern"), Site(2, "resid_post")]
@@ -50,6 +50,17 @@ def test_captured_tensors_are_copies(tiny):
     assert torch.equal(kept[Site(0, "resid_post")], kept[Site(1, "resid_pre")])
     kept[Site(0, "resid_post")].zero_()
     assert kept[Site(1, "resid_pre")].abs().max() > 0
+
+
+def test_batches_are_copies_too(tiny):
+    _, kept = next(iter(capture_batches(tiny, batch_of(tiny, 1), [Site(0, "resid_post"), Site(1, "resid_pre")])))
+    kept[Site(0, "resid_post")].zero_()
+    assert kept[Site(1, "resid_pre")].abs().max() > 0
+
+
+def test_the_model_runs_no_further_than_the_last_site(tiny):
+    with pytest.raises(HookError, match="did not happen"), intervene(tiny, {Site(1, "z"): Ablate.zero()}):
+        capture(tiny, batch_of(tiny), [Site(0, "resid_pre"), Site(0, "mlp_out")])
 
 
 def test_a_part_of_a_captured_activation_can_be_asked_for(tiny):
