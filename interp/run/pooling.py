@@ -31,9 +31,7 @@ def pool_words(
         PromptError: words for another number of prompts, or a word past the captured positions.
     """
     if len(words) != len(activation):
-        raise PromptError(
-            f"Words for {len(words)} prompts, activations of {len(activation)}. Give one list for each."
-        )
+        raise PromptError(f"Words for {len(words)} prompts, activations of {len(activation)}. Give one list for each.")
     if too_far := [span for spans in words for span in spans if span.stop > activation.shape[1]]:
         raise PromptError(f"Word {too_far[0]} reaches past the {activation.shape[1]} captured positions.")
     return [

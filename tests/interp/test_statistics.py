@@ -32,6 +32,12 @@ def test_a_missing_prompt_counts_neither_for_nor_against():
     assert sign_flip_p(with_hole)[0] == pytest.approx(sign_flip_p(whole)[0])
 
 
+def test_a_cell_that_fewer_prompts_have_is_measured_by_its_own_prompts():
+    # All four prompts of the second cell agree, which only flips that keep these four together can match: 4 of 32.
+    values = np.array([[1.0, 1.0], [-1.0, 1.0], [1.0, 1.0], [-1.0, 1.0], [0.3, np.nan]])
+    assert sign_flip_p(values)[1] == pytest.approx(4 / 32)
+
+
 def test_the_bootstrap_interval_of_a_known_sample():
     values = np.arange(20.0)[:, None]
     low, high = bootstrap_interval(values)

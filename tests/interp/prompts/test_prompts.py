@@ -28,6 +28,8 @@ def test_equal_lengths_are_aligned_position_by_position():
 def test_spans_of_unequal_length_are_aligned_from_their_end():
     aligned = pair([1, 2, 3, 4], [1, 7, 8, 9, 4], alignment=((Span(0, 1), Span(0, 1)), (Span(1, 3), Span(1, 4))))
     assert aligned.aligned_positions.tolist() == [[0, 0], [1, 2], [2, 3]]
+    aligned = pair([1, 7, 8, 9, 4], [1, 2, 3, 4], alignment=((Span(1, 4), Span(1, 3)), (Span(4, 5), Span(3, 4))))
+    assert aligned.aligned_positions.tolist() == [[2, 1], [3, 2], [4, 3]]
 
 
 def test_columns_that_a_shorter_prompt_lacks_are_marked():
