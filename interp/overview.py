@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 from interp.attention import attention_patterns, head_scores
 from interp.models import describe, encode, facts, load_model, str_tokens
 from interp.models.zoo import texts
-from interp.patching import patch_sweep
+from interp.patching import check_prompts, patch_sweep
 from interp.prompts import PromptSet, TokenBatch, repeated_random_prompts
 from interp.report import Report, Section, Table
 from interp.results import Result
@@ -78,6 +78,7 @@ def first_look(
     Raises:
         InterpError: whatever the analyses refuse.
     """
+    check_prompts(model, prompts, metric)
     progress("capabilities")
     sections = [facts_section(model)]
     progress("attention patterns")
@@ -130,7 +131,8 @@ PROBE_WORDS = (
 def patching_words(prompts: PromptSet, sweep: Result) -> str:
     """Say what the prompts ask and how far apart clean and corrupted are."""
     pair = prompts.pairs[0]
-    text = "".join(pair.str_tokens) if pair.str_tokens else f"{len(pair.clean)} token ids"
+    # By words, not tokens: a letter of several byte tokens is written as the letter.
+    text = " ".join(word.text for word in pair.words) or "".join(pair.str_tokens) or f"{len(pair.clean)} token ids"
     clean, corrupted = sweep.baselines["clean"], sweep.baselines["corrupted"]
     return (
         f"{len(prompts)} pairs of prompts; the first clean one is {text!r}. The {sweep.notes['metric']} is {clean:.2f} "

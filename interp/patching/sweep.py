@@ -29,6 +29,8 @@ from interp.sites import Site
 from interp.types import Model, PerPrompt
 
 ROWS_PER_FORWARD = 64
+SCORES_ALIKE = 1e-6
+"""A difference of means below this share is float error, and a share of it would mean nothing."""
 LOGIT_BYTES = 256 * 2**20
 """Logits of one forward pass stay below this, however large the vocabulary."""
 
@@ -71,10 +73,8 @@ def patch_sweep(
 
     Source: Zhang & Nanda 2024, Towards Best Practices of Activation Patching (arXiv:2309.16042).
     """
-    scored = as_metric(metric)
+    scored = check_prompts(model, prompts, metric)
     known = facts(model)
-    scored.require(prompts)
-    prompts.check_fits(d_vocab=known.d_vocab, n_ctx=known.n_ctx)
     sites = [Site(layer, kind) for layer in range(known.n_layers)]
     check_places(model, sites)
     n_heads = known.n_kv_heads if kind in ("k", "v") else known.n_heads
@@ -82,6 +82,22 @@ def patch_sweep(
     sweep = _Sweep(model, prompts, plan)
     clean, corrupted = sweep.baselines()
     return as_result(model, prompts, plan, SweepNumbers(clean, corrupted, *sweep.run(sites)))
+
+
+def check_prompts(model: Model, prompts: PromptSet, metric: str | Metric | Callable[..., PerPrompt]) -> Metric:
+    """Refuse prompts that the model cannot read or the metric cannot score, before anything runs.
+
+    Returns:
+        The metric.
+
+    Raises:
+        InputError: an unknown metric.
+        PromptError: ids out of range, prompts past the context, or answers missing.
+    """
+    scored, known = as_metric(metric), facts(model)
+    scored.require(prompts)
+    prompts.check_fits(d_vocab=known.d_vocab, n_ctx=known.n_ctx)
+    return scored
 
 
 @dataclass
@@ -100,10 +116,11 @@ class _Sweep:
         clean = self.plan.metric(reading(logits, self.prompts, "clean", self.reference))
         logits = forward(self.model, self.prompts.batch("corrupted"))
         corrupted = self.plan.metric(reading(logits, self.prompts, "corrupted", self.reference))
-        if torch.equal(clean, corrupted):
+        apart = (clean.double().mean() - corrupted.double().mean()).abs().item()
+        if apart <= SCORES_ALIKE * max(1.0, clean.abs().mean().item()):
             raise PromptError(
-                f"Clean and corrupted prompts have the same {self.plan.metric.name}, so there is nothing to recover. "
-                "Choose prompts or answers that the metric tells apart."
+                f"Clean and corrupted prompts have the same mean {self.plan.metric.name}, so there is nothing to "
+                "recover. Choose prompts or answers that the metric tells apart."
             )
         return clean.double().cpu().numpy(), corrupted.double().cpu().numpy()
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -88,19 +89,24 @@ def test_heads_and_probe_write_their_results(llama, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.browser
-def test_a_report_on_hostile_prompts_opens_offline_and_runs_nothing(llama, tmp_path):
+def test_a_report_on_hostile_prompts_opens_offline_and_runs_nothing(tmp_path):
     if shutil.which("chromium") is None:
         pytest.skip("no browser: apt-get install chromium")
     from tests.interp.plots.browser import launch, opened
 
-    path = tmp_path / "hostile.jsonl"
-    row = {"clean": HOSTILE + " one two", "corrupted": HOSTILE + " one six", "answer": "e", "wrong_answer": "o"}
-    path.write_text(json.dumps(row) + "\n" + json.dumps({**row, "clean": HOSTILE + " two two"}) + "\n")
-    run = interp("report", llama, "--prompts", path, "--out", "r.html", cwd=tmp_path)
+    answers = {"answer": " était", "wrong_answer": " étaient"}
+    rows = [{"clean": f"{HOSTILE} il {word}", "corrupted": f"{HOSTILE} ils {word}", **answers} for word in ("y", "en")]
+    path = write(tmp_path / "hostile.jsonl", *rows)
+    run = interp("report", "zoo:polyglot", "--prompts", path, "--out", "r.html", cwd=tmp_path)
     assert run.returncode == 0, run.stderr
     assert run.stdout.strip() == str(tmp_path / "r.html")
-    with launch() as browser, opened(browser, tmp_path / "r.html") as page:
-        assert page.title().startswith("A first look at")
+    with contextmanager(launch)() as browser, opened(browser, tmp_path / "r.html") as watched:
+        watched.draw_all()
+        watched.check_calm()
+        assert watched.page.title().startswith("A first look at")
+        shown = watched.page.inner_text("body")
+        assert "مرحبا" in shown
+        assert "🙂" in shown
 
 
 def write(path, *rows):

@@ -181,6 +181,13 @@ def test_what_cannot_be_swept_is_refused_before_any_pass(tiny, change, says):
         patch_sweep(tiny, prompts, settings.pop("kind"), **settings)
 
 
+def test_prompts_that_differ_only_in_ways_that_cancel_are_refused(tiny):
+    there, back = (np.array([0, 20]), np.array([0, 30])), (np.array([0, 30]), np.array([0, 20]))
+    prompts = PromptSet.of([PromptPair(*there, 7, 8), PromptPair(*back, 7, 8)])
+    with pytest.raises(PromptError, match="same mean logit_diff"):
+        patch_sweep(tiny, prompts, "resid_pre")
+
+
 def test_prompts_that_score_alike_are_refused(tiny):
     prompts = PromptSet.of([PromptPair(np.array([0, 20]), np.array([0, 30]), 7, 8)])
     with pytest.raises(PromptError, match="nothing to recover"):
