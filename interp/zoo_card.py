@@ -6,7 +6,7 @@ python -m interp.zoo_card --corpus DIR [--model zoo:polyglot] [--out DIR]
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,9 +19,11 @@ from interp.metrics import as_metric
 from interp.metrics.metric import reading
 from interp.models import ModelEncoder, encode, facts, load_model, provenance
 from interp.models.sources import find_source
+from interp.models.tokenizers import body_ids
 from interp.models.zoo import card as cards
 from interp.models.zoo import corpus as novels_of
 from interp.models.zoo import measure, texts
+from interp.models.zoo.ngram import KneserNey
 from interp.prompts import PromptSet, TokenBatch, read_prompts
 from interp.prompts.prompt_set import Side
 from interp.results import Result
@@ -66,12 +68,13 @@ def write_card(
     scores = head_scores(model, texts=_sentences(model), control_models=_controls(model_name, n_controls))
     known = facts(model)
     made_by = provenance(model, tokens=[np.zeros(0, np.int64)], call="write_card")
+    counted = count_novels(model, novels.values())
     card = cards.Card(
         model=model_name,
         facts=asdict(known),
         size_mb=(directory / "model.safetensors").stat().st_size / 1e6,
         training=training,
-        languages=[_language(model, control, name, split, characters) for name, split in novels.items()],
+        languages=[_language(model, control, counted, item, characters) for item in novels.items()],
         repeated=measure.repeated_random_loss(model),
         repeated_random_weights=measure.repeated_random_loss(control),
         heads=best_heads(scores),
@@ -130,15 +133,29 @@ def logit_differences(model: Model, prompts: PromptSet, side: Side) -> Float[np.
     return as_metric("logit_diff")(reading(logits, prompts, side)).cpu().double().numpy()
 
 
+def count_novels(model: Model, novels: Iterable[novels_of.Novels]) -> KneserNey:
+    """Count the n-grams of all training novels, in the model's own tokens."""
+    ids = [body_ids(model.tokenizer, text + "\n") for split in novels for text in split.train]
+    return KneserNey.fit(np.concatenate(ids), d_vocab=facts(model).d_vocab)
+
+
+def counted_bits_per_byte(model: Model, counted: KneserNey, passages: list[str]) -> float:
+    """Bits per byte that counting gives on the passages, every token scored once."""
+    bits = sum(-counted.log2_prob(np.array(body_ids(model.tokenizer, text))).sum() for text in passages)
+    return float(bits) / sum(len(text.encode()) for text in passages)
+
+
 def _language(
-    model: Model, control: Model, language: str, novels: novels_of.Novels, characters: int
+    model: Model, control: Model, counted: KneserNey, item: tuple[str, novels_of.Novels], characters: int
 ) -> cards.LanguageScore:
+    language, novels = item
     passages = [text[: characters // len(novels.held_out)] for text in novels.held_out]
     return cards.LanguageScore(
         language=language,
         bits_per_byte=measure.text_loss(model, passages).bits_per_byte(),
         random_weights=measure.text_loss(control, passages).bits_per_byte().value,
         byte_unigram=measure.byte_unigram_bits(novels.train, passages),
+        kneser_ney=counted_bits_per_byte(model, counted, passages),
         n_train=len(novels.train),
         train_chars=sum(map(len, novels.train)),
         held_out=tuple(text[:_OPENING] for text in novels.held_out),

@@ -28,6 +28,8 @@ class LanguageScore:
     """Of the same architecture with random weights."""
     byte_unigram: float
     """Of a code that knows only how often each byte occurs in the training novels."""
+    kneser_ney: float
+    """Of an interpolated Kneser-Ney 5-gram over the same tokens, counted on the training novels of all languages."""
     n_train: int
     """Novels trained on."""
     train_chars: int

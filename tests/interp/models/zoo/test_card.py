@@ -8,7 +8,7 @@ from interp.errors import InputError, ModelError
 from interp.models.zoo import card as cards
 from interp.models.zoo.measure import Estimate, RepeatLoss
 
-NAMES_WITH_DIGITS = {"19", "20", "16204", "16", "32", "95"}
+NAMES_WITH_DIGITS = {"19", "20", "16204", "16", "32", "95", "5"}
 """Centuries, the number of the COST Action, bfloat16 and float32, and the size of all intervals."""
 
 
@@ -33,7 +33,7 @@ def card():
         size_mb=8.76,
         training={"steps": 450, "tokens_seen": 5_400_000, "optimizer": "Muon", "recipe": recipe, "mixture": mixture},
         languages=[
-            cards.LanguageScore(code, number(2.5 + i), 4.31, 4.83, 3, 1000, ("One.", "Two."), 60123)
+            cards.LanguageScore(code, number(2.5 + i), 4.31, 4.83, 2.87, 3, 1000, ("One.", "Two."), 60123)
             for i, code in enumerate(cards.LANGUAGE_NAMES)
         ],
         repeated=repeats(9.25, 1.12),
@@ -69,8 +69,8 @@ def test_no_number_is_typed_into_the_template():
         "10 % pieces of different languages",
         "30 % a passage",
         "20 % random tokens",
-        "| English | 2.50 (2.45 to 2.55) | 4.31 | 4.83 | 60,123 |",
-        "| Spanish | 5.50 (5.45 to 5.55) | 4.31 | 4.83 | 60,123 |",
+        "| English | 2.50 (2.45 to 2.55) | 2.87 | 4.31 | 4.83 | 60,123 |",
+        "| Spanish | 5.50 (5.45 to 5.55) | 2.87 | 4.31 | 4.83 | 60,123 |",
         "| French | 3 | 1,000 | the last 2 novels",
         "| zoo:invented | 9.25 (9.20 to 9.30) | 1.12 (1.07 to 1.17) | 8.13 (8.08 to 8.18) |",
         "| random weights | 8.41 (8.36 to 8.46) | 8.41 (8.36 to 8.46) | 0.00 (-0.05 to 0.05) |",
