@@ -13,7 +13,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
     Returns:
         `path`.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = _part(path)
     try:
         write(part)
         part.replace(path)
@@ -35,6 +35,14 @@ def check_output(path: Path, *, force: bool = False) -> Path:
     parent = path.parent
     if not parent.is_dir():
         raise InputError(f"The directory {parent} does not exist. Make it first, or write elsewhere.")
-    if not os.access(parent, os.W_OK):
-        raise InputError(f"The directory {parent} is not writable. Write elsewhere.")
+    try:
+        # Asked by doing: permissions alone do not tell of read-only and virtual file systems.
+        write_atomically(part := _part(path).with_suffix(".try"), Path.touch)
+        part.unlink()
+    except OSError as error:
+        raise InputError(f"The directory {parent} is not writable: {error.strerror}. Write elsewhere.") from error
     return path
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
