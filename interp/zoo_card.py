@@ -81,6 +81,7 @@ def write_card(
         n_controls=n_controls,
         agreement=measure_agreement(model, control),
         command=f"python -m interp.zoo_card --model {model_name} --corpus DIR",
+        figures=shipped_figures(model, control),
         versions=made_by.versions,
         made=made_by.made,
     )
@@ -99,6 +100,33 @@ def best_heads(scores: Result) -> list[cards.HeadScore]:
             cards.HeadScore(detector=str(detector), head=f"L{int(best['layer'])}H{int(best['head'])}", **values)
         )
     return found
+
+
+def shipped_figures(model: Model, control: Model) -> dict[str, float]:
+    """Measure what needs nothing but the shipped text, so that anybody can check the card.
+
+    Returns:
+        Bits per byte on the shipped sentences by language, nats on random tokens said twice, the best head of each
+        detector, and logit differences on the agreement prompts.
+    """
+    sentences = texts.read_sentences().items()
+    figures = {
+        f"bits per byte, shipped sentences, {language}": measure.text_loss(model, ["\n".join(rows)])
+        .bits_per_byte()
+        .value
+        for language, rows in sentences
+    }
+    repeated = measure.repeated_random_loss(model)
+    agreement = measure_agreement(model, control)
+    scores = head_scores(model, texts=_sentences(model), control_models=[control])
+    figures |= {f"{head.detector}, {head.head}": head.score for head in best_heads(scores)}
+    return figures | {
+        "random tokens, first copy, nats": repeated.first.value,
+        "random tokens, second copy, nats": repeated.second.value,
+        "agreement, clean, nats": agreement.clean.value,
+        "agreement, corrupted, nats": agreement.corrupted.value,
+        "agreement, share of pairs right": agreement.right,
+    }
 
 
 _HEAD_VALUES = {
@@ -145,11 +173,16 @@ def counted_bits_per_byte(model: Model, counted: KneserNey, passages: list[str])
     return float(bits) / sum(len(text.encode()) for text in passages)
 
 
+def held_out_passages(novels: novels_of.Novels, characters: int = CHARACTERS) -> list[str]:
+    """The beginnings of the held-out novels of one language, in equal parts."""
+    return [text[: characters // len(novels.held_out)] for text in novels.held_out]
+
+
 def _language(
     model: Model, control: Model, counted: KneserNey, item: tuple[str, novels_of.Novels], characters: int
 ) -> cards.LanguageScore:
     language, novels = item
-    passages = [text[: characters // len(novels.held_out)] for text in novels.held_out]
+    passages = held_out_passages(novels, characters)
     return cards.LanguageScore(
         language=language,
         bits_per_byte=measure.text_loss(model, passages).bits_per_byte(),

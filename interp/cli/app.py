@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from interp.cli import zoo
 from interp.cli.running import Output, running
 
 app = typer.Typer(
@@ -16,6 +17,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+app.add_typer(zoo.app, name="zoo")
 
 
 class Columns(StrEnum):

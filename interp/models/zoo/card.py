@@ -89,6 +89,8 @@ class Card:
     agreement: Agreement
     command: str
     """The command that made the numbers."""
+    figures: dict[str, float] = field(default_factory=dict)
+    """Numbers that the shipped text is enough to measure again."""
     versions: dict[str, str] = field(default_factory=dict)
     made: str = ""
 
