@@ -82,7 +82,7 @@ def first_look(
     progress("capabilities")
     sections = [facts_section(model)]
     progress("attention patterns")
-    sentences = texts.read_sentences()
+    sentences = texts.read_sentences(texts.N_FIRST_LOOK)
     natural = TokenBatch.of([encode(model, text) for rows in sentences.values() for text in rows])
     shown = [encode(model, rows[0]) for rows in list(sentences.values())[:N_SHOWN]]
     patterns = attention_patterns(
@@ -110,7 +110,7 @@ def first_look(
 
 def default_task(encoded: Callable[[str], np.ndarray], *, seed: int = 0) -> ProbeTask:
     """Which language is a token's text in? On the shipped sentences, two to a text so that each is long enough."""
-    sentences = texts.read_sentences().items()
+    sentences = texts.read_sentences(texts.N_FIRST_LOOK).items()
     passages = {
         name: [" ".join(rows[start : start + 2]) for start in range(0, len(rows), 2)] for name, rows in sentences
     }

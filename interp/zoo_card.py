@@ -197,7 +197,8 @@ def _language(
 
 
 def _sentences(model: Model) -> TokenBatch:
-    return TokenBatch.of([encode(model, text) for rows in texts.read_sentences().values() for text in rows])
+    sentences = texts.read_sentences(texts.N_FIRST_LOOK)
+    return TokenBatch.of([encode(model, text) for rows in sentences.values() for text in rows])
 
 
 def _controls(model_name: str, n_controls: int) -> Iterator[Model]:

@@ -11,7 +11,7 @@ import numpy as np
 from interp.errors import ModelError
 from interp.models import load_model
 from interp.models.zoo import corpus as novels_of
-from interp.models.zoo import measure, model_directory, modular
+from interp.models.zoo import induction, measure, model_directory, modular, sink, sink_task
 from interp.prompts import TokenBatch
 from interp.run import forward
 from interp.types import Model
@@ -86,7 +86,32 @@ def _measure_modular(model: Model, card: dict[str, Any]) -> dict[str, float]:
     return found
 
 
+def _measure_induction(model: Model, _: dict[str, Any]) -> dict[str, float]:
+    losses = measure.repeated_random_loss(model, period=32)
+    heads = {
+        f"attention of the best {name.replace('_', '-')} head, {head}": weight
+        for name, (head, weight) in induction.head_weights(model, period=32).items()
+    }
+    return heads | {
+        "loss of random words, nats per token": losses.first.value,
+        "loss of the same words again, nats per token": losses.second.value,
+    }
+
+
+def _measure_sink(_: Model, card: dict[str, Any]) -> dict[str, float]:
+    # The plain module: the hooked model takes words, which stand for only 128 of the contents.
+    arm, seed = card["recipe"]["arm"], int(card["recipe"]["seed"])
+    found = sink_task.measure(sink.load_arm(arm, seed), seed=seed)
+    return {
+        f"{arm}, seed {seed}: mean attention to BOS at other queries": found.bos_attention_other,
+        f"{arm}, seed {seed}: squared error at triggers": found.mse_trigger,
+        f"{arm}, seed {seed}: squared error elsewhere": found.mse_other,
+    }
+
+
 _MEASURED: dict[str, Callable[[Model, dict[str, Any]], dict[str, float]]] = {
     "polyglot": _measure_polyglot,
     "modular": _measure_modular,
+    "induction": _measure_induction,
+    "sink": _measure_sink,
 }

@@ -117,7 +117,7 @@ def score_heads(loading: Loading, text: Path | None, out: Path | None, *, force:
     lines = None if text is None else _read_lines(text)
 
     def work(model: Model) -> Result:
-        chosen = lines or [line for rows in texts.read_sentences().values() for line in rows]
+        chosen = lines or [line for rows in texts.read_sentences(texts.N_FIRST_LOOK).values() for line in rows]
         batch = TokenBatch.of([encode(model, line) for line in chosen])
         controls = loading.load_controls(N_HEAD_CONTROLS)
         return head_scores(model, texts=batch, control_models=controls, seed=loading.seed)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from interp.errors import InputError, ModelError
 from interp.models.quiet import quiet_loading
 from interp.models.refusals import check_config, check_weights
-from interp.models.sources import Source, find_source
+from interp.models.sources import COMPILED, RANDOM, Source, find_source
 
 if TYPE_CHECKING:
     import torch
@@ -28,9 +28,9 @@ def load_model(
     """Load a hooked model: eval mode, no gradients, raw weights (nothing folded or centred), eager attention.
 
     Args:
-        name: A local directory (needs no network), a hub name, `zoo:NAME` for a shipped model, or `random:` before any
-            of these: the same architecture and tokenizer with seeded random weights, the control of every analysis.
-            A directory wins over a hub name that is spelled alike.
+        name: A local directory (needs no network), a hub name, `zoo:NAME` for a shipped model, `compiled:NAME` for one
+            whose weights are set by hand, or `random:` before any of these: the same architecture and tokenizer with
+            seeded random weights, the control of every analysis. A directory wins over a hub name spelled alike.
         dtype: `float32`, `bfloat16`, `float16` or `float64`.
         device: Where it runs, e.g. `cpu` or `cuda:0`.
         seed: Seed of the random weights, and of a head that the directory lacks.
@@ -46,13 +46,17 @@ def load_model(
     """
     if dtype not in DTYPES:
         raise InputError(f"No dtype {dtype!r}. Expected one of {list(DTYPES)}.")
+    if name.removeprefix(RANDOM).startswith(COMPILED):
+        from interp.models.compiled.bridge import load_compiled
+
+        return load_compiled(name, dtype=dtype, device=_checked_device(device), seed=seed, revision=revision)
     source = find_source(name, revision=revision, allow_remote_code=allow_remote_code)
-    check_config(source.directory, allow_remote_code=allow_remote_code)
+    config = check_config(source.directory, allow_remote_code=allow_remote_code)
     if not source.random:
         check_weights(source.directory)
     where = _checked_device(device)
     with quiet_loading():
-        return _boot(source, dtype=dtype, device=where, seed=seed, trust=allow_remote_code)
+        return _boot(source, config, dtype=dtype, device=where, seed=seed, trust=allow_remote_code)
 
 
 def _checked_device(device: str) -> "torch.device":
@@ -71,16 +75,18 @@ def _checked_device(device: str) -> "torch.device":
     return where
 
 
-def _boot(source: Source, *, dtype: str, device: "torch.device", seed: int, trust: bool) -> Any:
+def _boot(source: Source, config: dict[str, Any], *, dtype: str, device: "torch.device", seed: int, trust: bool) -> Any:
     import torch
     from transformer_lens.model_bridge import TransformerBridge
     from transformer_lens.tools.analysis import random_init_bridge
 
+    from interp.models import native
     from interp.models.identity import remember
     from interp.models.tokenizers import check_tokenizer, load_tokenizer
 
     element = getattr(torch, dtype)
-    loader = _RecordingLoader(_model_class(source, trust), element)
+    own = native.is_native(config)
+    loader = _RecordingLoader(None if own else _model_class(source, trust), element)
     settings: dict[str, Any] = {
         "tokenizer": load_tokenizer(source.directory, trust),
         "model_class": loader,
@@ -89,7 +95,10 @@ def _boot(source: Source, *, dtype: str, device: "torch.device", seed: int, trus
         "device": device,
     }
     try:
-        if source.random:
+        if own:
+            given = {name: settings[name] for name in ("tokenizer", "dtype", "device")}
+            model = native.boot(source, config, seed=seed, **given)
+        elif source.random:
             model = random_init_bridge(str(source.directory), seed=seed, **settings)
         else:
             with torch.random.fork_rng(devices=[]):

@@ -13,7 +13,7 @@ from interp.models.refusals import INDEX_FILE, WEIGHTS_FILE, check_config, index
 
 log = logging.getLogger(__name__)
 
-ZOO, RANDOM = "zoo:", "random:"
+ZOO, COMPILED, RANDOM = "zoo:", "compiled:", "random:"
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _TEXT_FILES = ["*.json", "*.txt", "*.model", "*.jinja", "tokenizer*"]
 

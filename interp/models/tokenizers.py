@@ -92,7 +92,7 @@ def frame(model: TransformerBridge) -> Frame:
 def _read_frame(model: TransformerBridge) -> Frame:
     if model.tokenizer is None:
         raise ModelError("This model has no tokenizer. Expected one loaded by load_model; otherwise pass token ids.")
-    body, whole = body_ids(model.tokenizer, PROBE), model.to_tokens(PROBE)[0].tolist()
+    body, whole = body_ids(model.tokenizer, PROBE), model.to_tokens(PROBE, truncate=False)[0].tolist()
     for start in range(len(whole) - len(body) + 1):
         if whole[start : start + len(body)] == body:
             before, after = tuple(whole[:start]), tuple(whole[start + len(body) :])

@@ -1,8 +1,12 @@
 """The zoo: small trained models that ship with the toolkit, as ordinary Hugging Face directories."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from interp.errors import ModelError
+
+if TYPE_CHECKING:
+    from interp.models.zoo.prompt_sets import prompts as prompts
 
 WEIGHTS = Path(__file__).parent / "weights"
 """One directory per shipped model."""
@@ -23,3 +27,12 @@ def model_directory(name: str) -> Path:
     if name not in names:
         raise ModelError(f"No shipped model 'zoo:{name}'. Expected one of {[f'zoo:{known}' for known in names]}.")
     return WEIGHTS / name
+
+
+def __getattr__(name: str) -> Any:
+    # On first use: the names of the models cost nothing but the standard library.
+    if name == "prompts":
+        from interp.models.zoo.prompt_sets import prompts
+
+        return prompts
+    raise AttributeError(f"module 'interp.models.zoo' has no attribute {name!r}")
