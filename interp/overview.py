@@ -24,6 +24,8 @@ N_SHOWN = 2
 """Texts whose attention patterns are shown."""
 SWEEPS = (("resid_pre", "pos"), ("attn_out", "pos"), ("mlp_out", "pos"), ("z", "head"))
 """Kinds of site swept, and what their columns are."""
+MOST_UNKNOWN = 0.2
+"""Share of unknown tokens from which on a tokenizer does not read a sentence."""
 N_HEAD_CONTROLS = 19
 """Random-weights models that head scores are compared with: the fewest for which p can reach 0.05."""
 
@@ -80,32 +82,73 @@ def first_look(
     """
     check_prompts(model, prompts, metric)
     progress("capabilities")
-    sections = [facts_section(model)]
-    progress("attention patterns")
-    sentences = texts.read_sentences(texts.N_FIRST_LOOK)
-    natural = TokenBatch.of([encode(model, text) for rows in sentences.values() for text in rows])
-    shown = [encode(model, rows[0]) for rows in list(sentences.values())[:N_SHOWN]]
-    patterns = attention_patterns(
-        model, TokenBatch.of(shown), control, str_tokens=[str_tokens(model, ids) for ids in shown]
-    )
-    progress("head scores")
-    scores = head_scores(model, texts=natural, control_models=head_controls, seed=seed)
-    sweeps = []
-    for kind, by in SWEEPS:
-        progress(f"patching {kind}")
-        sweeps.append(patch_sweep(model, prompts, kind, by=by, metric=metric, seed=seed))
-    progress("probe by layer")
-    task = default_task(lambda text: encode(model, text), seed=seed)
-    probe = probe_task(model, control, task, seed=seed)
-    sections += [
-        Section("Where does it look?", ATTENTION_WORDS, figures=[patterns, scores]),
-        Section("Which activations carry the answer?", patching_words(prompts, sweeps[0]), figures=sweeps),
-        Section("What can be read off it?", PROBE_WORDS, figures=[probe]),
-    ]
+    sections, results = [facts_section(model)], []
+    for make in (
+        lambda: attention_section(model, control, head_controls, prompts, progress=progress, seed=seed),
+        lambda: patching_section(model, prompts, metric, progress=progress, seed=seed),
+        lambda: probe_section(model, control, progress=progress, seed=seed),
+    ):
+        sections.append(make())
+        results += sections[-1].figures
     known = facts(model)
     title = f"A first look at {known.name}"
     subtitle = f"{known.architecture}, {known.n_layers} layers, {known.n_heads} heads, {known.n_params:,} parameters"
-    return FirstLook((patterns, scores, *sweeps, probe), Report(title, subtitle, sections))
+    return FirstLook(tuple(results), Report(title, subtitle, sections))
+
+
+def reads_sentences(model: Model) -> bool:
+    """Whether the model's tokenizer knows the words of the shipped sentences; those of toy models do not."""
+    unknown = model.tokenizer.unk_token_id
+    ids = encode(model, texts.read_sentences(1)["en"][0])
+    return unknown is None or float((ids == unknown).mean()) < MOST_UNKNOWN
+
+
+def attention_section(
+    model: Model,
+    control: Model,
+    head_controls: Iterable[Model],
+    prompts: PromptSet,
+    *,
+    progress: Callable[[str], None],
+    seed: int,
+) -> Section:
+    """Patterns of two texts and scores of all heads; on the prompts where the model cannot read sentences."""
+    progress("attention patterns")
+    natural, shown = None, [pair.clean for pair in prompts.pairs[:N_SHOWN]]
+    if reads_sentences(model):
+        rows = list(texts.read_sentences(texts.N_FIRST_LOOK).values())
+        natural = TokenBatch.of([encode(model, text) for sentences in rows for text in sentences])
+        shown = [encode(model, sentences[0]) for sentences in rows[:N_SHOWN]]
+    names = [str_tokens(model, ids) for ids in shown]
+    patterns = attention_patterns(model, TokenBatch.of(shown), control, str_tokens=names)
+    progress("head scores")
+    scores = head_scores(model, texts=natural, control_models=head_controls, seed=seed)
+    return Section("Where does it look?", ATTENTION_WORDS, figures=[patterns, scores])
+
+
+def patching_section(
+    model: Model, prompts: PromptSet, metric: str, *, progress: Callable[[str], None], seed: int
+) -> Section:
+    """Sweeps over every kind of site that the model has; what it lacks is named."""
+    sweeps, lacking = [], []
+    for kind, by in SWEEPS:
+        row = describe(model).row(kind)
+        if not row.causal:
+            lacking.append(f"{kind} ({row.reason.rstrip('.')})")
+            continue
+        progress(f"patching {kind}")
+        sweeps.append(patch_sweep(model, prompts, kind, by=by, metric=metric, seed=seed))
+    words = patching_words(prompts, sweeps[0], lacking)
+    return Section("Which activations carry the answer?", words, figures=sweeps)
+
+
+def probe_section(model: Model, control: Model, *, progress: Callable[[str], None], seed: int) -> Section:
+    """The default probe, or the reason why there is none."""
+    if not reads_sentences(model):
+        return Section("What can be read off it?", NO_PROBE_WORDS)
+    progress("probe by layer")
+    task = default_task(lambda text: encode(model, text), seed=seed)
+    return Section("What can be read off it?", PROBE_WORDS, figures=[probe_task(model, control, task, seed=seed)])
 
 
 def default_task(encoded: Callable[[str], np.ndarray], *, seed: int = 0) -> ProbeTask:
@@ -121,6 +164,10 @@ ATTENTION_WORDS = (
     "Each head's attention on two texts, and how much each head behaves like a known kind. "
     "The same architecture with random weights is the control: what it shows too is no sign of training."
 )
+NO_PROBE_WORDS = (
+    "No probe was run: the default one asks for the language of the shipped sentences, and this model's tokenizer does "
+    "not know their words. Give a task of your own with interp probe --task FILE."
+)
 PROBE_WORDS = (
     "A linear classifier is trained on the residual stream after each layer to tell which language a token's text is "
     "in, and tested on texts it has not seen. High accuracy says that the language can be read off, not that the model "
@@ -128,7 +175,7 @@ PROBE_WORDS = (
 )
 
 
-def patching_words(prompts: PromptSet, sweep: Result) -> str:
+def patching_words(prompts: PromptSet, sweep: Result, lacking: list[str]) -> str:
     """Say what the prompts ask and how far apart clean and corrupted are."""
     pair = prompts.pairs[0]
     # By words, not tokens: a letter of several byte tokens is written as the letter.
@@ -139,6 +186,7 @@ def patching_words(prompts: PromptSet, sweep: Result) -> str:
         f"on the clean and {corrupted:.2f} on the corrupted prompts ({sweep.unit}). Each cell patches one clean "
         "activation into the corrupted run and asks how much of that difference comes back; beside it, a random change "
         "of the same size."
+        + (f"\n\nNot swept, because this model does not have it: {', '.join(lacking)}." if lacking else "")
     )
 
 

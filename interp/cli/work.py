@@ -15,6 +15,7 @@ from interp.errors import InputError
 from interp.files import check_output
 from interp.metrics import as_metric
 from interp.models import ModelEncoder, describe, encode, facts, load_model
+from interp.models.compiled import compiled_prompts
 from interp.models.zoo import texts
 from interp.overview import N_HEAD_CONTROLS, default_prompts, default_task, first_look, load_controls
 from interp.patching import patch_sweep
@@ -29,6 +30,7 @@ from interp.types import Model
 from probes import probe_task, read_task
 
 RESULT_SUFFIX, FIGURE_SUFFIX = ".safetensors", ".html"
+N_COMPILED_PROMPTS = 16
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def write_first_look(
     out = check_output(out or loading.default_out("report", FIGURE_SUFFIX), force=force)
     as_metric(metric)
     model = loading.load()
-    asked = choose_prompts(model, loading.name, prompts)
+    asked = choose_prompts(model, loading, prompts)
     control, head_controls = next(loading.load_controls(1)), loading.load_controls(N_HEAD_CONTROLS)
     look = first_look(model, control, head_controls, asked, metric=metric, progress=progress, seed=loading.seed)
     progress("writing the report")
@@ -105,7 +107,7 @@ def sweep(loading: Loading, prompts: Path | None, out: Path | None, settings: Sw
     Site(0, settings.kind)
 
     def work(model: Model) -> Result:
-        asked = choose_prompts(model, loading.name, prompts)
+        asked = choose_prompts(model, loading, prompts)
         progress(f"patching {settings.kind} by {settings.by}")
         return patch_sweep(model, asked, seed=loading.seed, **asdict(settings))
 
@@ -141,13 +143,16 @@ def probe(loading: Loading, task: Path | None, site: str, out: Path | None, *, f
     return _write_result("probe", loading, out, work, force=force)
 
 
-def choose_prompts(model: Model, name: str, path: Path | None) -> PromptSet:
+def choose_prompts(model: Model, loading: Loading, path: Path | None) -> PromptSet:
     """Read the user's prompts, or take the ones that fit the model."""
     encoder = ModelEncoder(model)
     if path is not None:
         return read_prompts(path, encoder)
-    if name.removeprefix("random:") == "zoo:polyglot":
+    plain = loading.name.removeprefix("random:")
+    if plain == "zoo:polyglot":
         return read_prompts(texts.AGREEMENT, encoder)
+    if plain.startswith("compiled:"):
+        return compiled_prompts(plain, N_COMPILED_PROMPTS, loading.seed)
     return default_prompts(model)
 
 
