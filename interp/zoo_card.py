@@ -4,36 +4,38 @@ python -m interp.zoo_card --corpus DIR [--model zoo:polyglot] [--out DIR]
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
 
+from interp import zoo_heads, zoo_language
 from interp.attention import head_scores
 from interp.errors import InterpError
-from interp.metrics import as_metric
-from interp.metrics.metric import reading
-from interp.models import ModelEncoder, encode, facts, load_model, provenance
+from interp.models import facts, load_model, provenance
 from interp.models.sources import find_source
 from interp.models.tokenizers import body_ids
 from interp.models.zoo import card as cards
-from interp.models.zoo import corpus as novels_of
-from interp.models.zoo import measure, texts
+from interp.models.zoo import corpus as corpora
+from interp.models.zoo import measure
+from interp.models.zoo.emergence import EMERGENCE, load_emergence
 from interp.models.zoo.ngram import KneserNey
-from interp.prompts import PromptSet, TokenBatch, read_prompts
-from interp.prompts.prompt_set import Side
-from interp.results import Result
-from interp.run import forward
+from interp.models.zoo.scores import LanguageScore
 from interp.types import Model
+from interp.zoo_agreement import measure_agreement
+from interp.zoo_figures import (
+    CARD,
+    Sizes,
+    held_out_passages,
+    loss_figures,
+    shipped_figures,
+    speak_held_out,
+    speak_shipped,
+    text_bits,
+)
 
-N_CONTROLS = 19
-"""Random-weights models behind the heads' thresholds: as many as p = 0.05 needs."""
-CHARACTERS = 60_000
-"""Of held-out text for each language, in equal parts from the beginnings of its held-out novels."""
 _OPENING = 60
 
 
@@ -42,18 +44,18 @@ def write_card(
     *,
     corpus: Path,
     out: Path | None = None,
-    characters: int = CHARACTERS,
-    n_controls: int = N_CONTROLS,
+    sizes: Sizes = CARD,
 ) -> list[Path]:
     """Measure a model trained by `interp.models.zoo.train` and write `README.md` and `card.json`.
 
+    What was measured along its training is told, too, where `emergence.json` lies beside the weights or in `out`.
+
     Args:
         model_name: As `load_model` takes it.
-        corpus: The directory of novels the model was trained on: with another one, novels count as held out that the
+        corpus: The directory of texts the model was trained on: with another one, text counts as held out that the
             model has read.
         out: Directory to write into; the model's own by default.
-        characters: Held-out text for each language.
-        n_controls: Random-weights models behind the heads' thresholds.
+        sizes: How much to measure; figures measured on less than usual do not compare with a shipped card's.
 
     Returns:
         The files written.
@@ -63,105 +65,50 @@ def write_card(
     """
     directory = find_source(model_name, revision=None, allow_remote_code=False).directory
     out = cards.check_out(out or directory)
-    training, novels = cards.read_training(directory), novels_of.read_novels(corpus)
+    training = cards.read_training(directory)
+    novels, aligned = corpora.read_novels(corpus), corpora.read_aligned(corpus)
     model, control = load_model(model_name), load_model(f"random:{model_name}")
-    scores = head_scores(model, texts=_sentences(model), control_models=_controls(model_name, n_controls))
-    known = facts(model)
+    scores = head_scores(
+        model, texts=zoo_heads.shipped_sentences(model), control_models=_controls(model_name, sizes.controls)
+    )
     made_by = provenance(model, tokens=[np.zeros(0, np.int64)], call="write_card")
     counted = count_novels(model, novels.values())
+    held_out, shipped = speak_held_out(model, control, (novels, aligned), sizes), speak_shipped(model, control, sizes)
+    scored = [_language(model, control, counted, item, sizes.characters) for item in novels.items()]
+    figures = shipped_figures(model, control, shipped)
+    losses = {one.language: one.bits_per_byte for one in scored}
+    figures_held_out = loss_figures(losses, "held-out novels") | held_out.figures
+    reads_aligned = "switched" in training["recipe"]["mixture"]
     card = cards.Card(
         model=model_name,
-        facts=asdict(known),
+        facts=asdict(facts(model)),
         size_mb=(directory / "model.safetensors").stat().st_size / 1e6,
         training=training,
-        languages=[_language(model, control, counted, item, characters) for item in novels.items()],
+        aligned_train=len(next(iter(aligned.train.values()))) if reads_aligned else 0,
+        aligned_held_out=len(next(iter(aligned.held_out.values()))),
+        languages=scored,
         repeated=measure.repeated_random_loss(model),
         repeated_random_weights=measure.repeated_random_loss(control),
-        heads=best_heads(scores),
-        n_controls=n_controls,
+        heads=zoo_heads.best_heads(scores),
+        n_controls=sizes.controls,
+        settings=_settings(),
+        sinks=[held_out.sinks, shipped.sinks],
         agreement=measure_agreement(model, control),
+        fidelity=held_out.fidelity,
+        switching=held_out.switching,
         command=f"python -m interp.zoo_card --model {model_name} --corpus DIR",
-        figures=shipped_figures(model, control),
+        figures=figures.values,
+        n_sampled=figures.n_sampled,
+        held_out_figures=figures_held_out.values,
+        n_sampled_held_out=figures_held_out.n_sampled,
+        emergence=next((load_emergence(place) for place in (out, directory) if (place / EMERGENCE).exists()), None),
         versions=made_by.versions,
         made=made_by.made,
     )
     return cards.write_card_files(card, out)
 
 
-def best_heads(scores: Result) -> list[cards.HeadScore]:
-    """The head with the highest score of each detector."""
-    found = []
-    for detector in scores.data.detector.values:
-        rows = scores.data.sel(detector=detector)
-        where = rows.score.argmax(...)
-        best = rows.isel(where)
-        values = {name: float(best[variable]) for name, variable in _HEAD_VALUES.items()}
-        found.append(
-            cards.HeadScore(detector=str(detector), head=f"L{int(best['layer'])}H{int(best['head'])}", **values)
-        )
-    return found
-
-
-def shipped_figures(model: Model, control: Model) -> dict[str, float]:
-    """Measure what needs nothing but the shipped text, so that anybody can check the card.
-
-    Returns:
-        Bits per byte on the shipped sentences by language, nats on random tokens said twice, the best head of each
-        detector, and logit differences on the agreement prompts.
-    """
-    sentences = texts.read_sentences().items()
-    figures = {
-        f"bits per byte, shipped sentences, {language}": measure.text_loss(model, ["\n".join(rows)])
-        .bits_per_byte()
-        .value
-        for language, rows in sentences
-    }
-    repeated = measure.repeated_random_loss(model)
-    agreement = measure_agreement(model, control)
-    scores = head_scores(model, texts=_sentences(model), control_models=[control])
-    figures |= {f"{head.detector}, {head.head}": head.score for head in best_heads(scores)}
-    return figures | {
-        "random tokens, first copy, nats": repeated.first.value,
-        "random tokens, second copy, nats": repeated.second.value,
-        "agreement, clean, nats": agreement.clean.value,
-        "agreement, corrupted, nats": agreement.corrupted.value,
-        "agreement, share of pairs right": agreement.right,
-    }
-
-
-_HEAD_VALUES = {
-    "score": "score",
-    "low": "score_low",
-    "high": "score_high",
-    "threshold": "threshold",
-    "p_corrected": "p_corrected",
-}
-
-
-def measure_agreement(model: Model, control: Model) -> cards.Agreement:
-    """Score the shipped French agreement prompts, and count the pairs that both sides of are right."""
-    prompts = read_prompts(texts.AGREEMENT, ModelEncoder(model))
-    clean, corrupted = (logit_differences(model, prompts, side) for side in ("clean", "corrupted"))
-    of_control = [logit_differences(control, prompts, side) for side in ("clean", "corrupted")]
-    with texts.AGREEMENT.open(encoding="utf-8") as file:
-        example = json.loads(file.readline())
-    return cards.Agreement(
-        n_pairs=len(prompts),
-        clean=measure.estimate(clean),
-        corrupted=measure.estimate(corrupted),
-        right=float(((clean > 0) & (corrupted < 0)).mean()),
-        random_weights=float(((of_control[0] > 0) & (of_control[1] < 0)).mean()),
-        example=example,
-    )
-
-
-def logit_differences(model: Model, prompts: PromptSet, side: Side) -> Float[np.ndarray, " prompt"]:
-    """Logit of the answer minus that of the wrong answer, after each prompt of one side."""
-    logits = forward(model, prompts.batch(side))
-    return as_metric("logit_diff")(reading(logits, prompts, side)).cpu().double().numpy()
-
-
-def count_novels(model: Model, novels: Iterable[novels_of.Novels]) -> KneserNey:
+def count_novels(model: Model, novels: Iterable[corpora.Novels]) -> KneserNey:
     """Count the n-grams of all training novels, in the model's own tokens."""
     ids = [body_ids(model.tokenizer, text + "\n") for split in novels for text in split.train]
     return KneserNey.fit(np.concatenate(ids), d_vocab=facts(model).d_vocab)
@@ -173,20 +120,15 @@ def counted_bits_per_byte(model: Model, counted: KneserNey, passages: list[str])
     return float(bits) / sum(len(text.encode()) for text in passages)
 
 
-def held_out_passages(novels: novels_of.Novels, characters: int = CHARACTERS) -> list[str]:
-    """The beginnings of the held-out novels of one language, in equal parts."""
-    return [text[: characters // len(novels.held_out)] for text in novels.held_out]
-
-
 def _language(
-    model: Model, control: Model, counted: KneserNey, item: tuple[str, novels_of.Novels], characters: int
-) -> cards.LanguageScore:
+    model: Model, control: Model, counted: KneserNey, item: tuple[str, corpora.Novels], characters: int
+) -> LanguageScore:
     language, novels = item
     passages = held_out_passages(novels, characters)
-    return cards.LanguageScore(
+    return LanguageScore(
         language=language,
-        bits_per_byte=measure.text_loss(model, passages).bits_per_byte(),
-        random_weights=measure.text_loss(control, passages).bits_per_byte().value,
+        bits_per_byte=text_bits(model, passages),
+        random_weights=text_bits(control, passages).value,
         byte_unigram=measure.byte_unigram_bits(novels.train, passages),
         kneser_ney=counted_bits_per_byte(model, counted, passages),
         n_train=len(novels.train),
@@ -196,9 +138,16 @@ def _language(
     )
 
 
-def _sentences(model: Model) -> TokenBatch:
-    sentences = texts.read_sentences(texts.N_FIRST_LOOK)
-    return TokenBatch.of([encode(model, text) for rows in sentences.values() for text in rows])
+def _settings() -> dict[str, int | float]:
+    return {
+        "opening": zoo_language.OPENING_WORDS,
+        "opening_tokens": zoo_language.OPENING_TOKENS,
+        "switch_tokens": zoo_language.SWITCH_TOKENS,
+        "first_query": zoo_heads.FIRST_QUERY,
+        "at_least": zoo_heads.AT_LEAST,
+        "epsilon": zoo_heads.EPSILON,
+        "epsilon_tokens": zoo_heads.EPSILON_TOKENS,
+    }
 
 
 def _controls(model_name: str, n_controls: int) -> Iterator[Model]:
@@ -209,7 +158,7 @@ def _controls(model_name: str, n_controls: int) -> Iterator[Model]:
 def main(arguments: list[str] | None = None) -> None:
     """Measure and write from the command line; stdout names the files written."""
     parser = argparse.ArgumentParser(prog="python -m interp.zoo_card", description="Measure a model, write its card.")
-    parser.add_argument("--corpus", type=Path, required=True, help="directory of novels the model was trained on")
+    parser.add_argument("--corpus", type=Path, required=True, help="directory of texts the model was trained on")
     parser.add_argument("--model", default="zoo:polyglot", help="the model (zoo:polyglot)")
     parser.add_argument("--out", type=Path, help="directory to write into (the model's own)")
     given = parser.parse_args(arguments)

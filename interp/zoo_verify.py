@@ -1,6 +1,7 @@
 """Measure a shipped model again and compare with its card: do these weights still do what the card says?"""
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +11,24 @@ import numpy as np
 
 from interp.errors import ModelError
 from interp.models import load_model
-from interp.models.zoo import corpus as novels_of
+from interp.models.zoo import corpus as corpora
 from interp.models.zoo import induction, measure, model_directory, modular, sink, sink_task
 from interp.prompts import TokenBatch
 from interp.run import forward
 from interp.types import Model
-from interp.zoo_card import held_out_passages, shipped_figures
+from interp.zoo_figures import (
+    held_out_passages,
+    loss_figures,
+    shipped_figures,
+    speak_held_out,
+    speak_shipped,
+    text_bits,
+)
 
 ABSOLUTE, RELATIVE = 2e-3, 2e-3
 """Allowed difference: what another processor's rounding may change, and no more."""
+STANDARD_ERRORS = 3.0
+"""Allowed difference of a share of samples: rounding can tip a sample, and then everything that is sampled after it."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +38,24 @@ class Check:
     figure: str
     card: float
     measured: float
+    n_sampled: int | None = None
+    """Samples behind the figure, where it is a share of samples."""
 
     @property
     def holds(self) -> bool:
-        """Whether the two agree within rounding."""
-        return abs(self.measured - self.card) <= ABSOLUTE + RELATIVE * abs(self.card)
+        """Whether the two agree within what rounding may change."""
+        return abs(self.measured - self.card) <= self.allowed
+
+    @property
+    def allowed(self) -> float:
+        """The allowed difference: rounding's, or three binomial standard errors of a share of samples.
+
+        The standard error is that of the share with two more samples on either side, so that it is not 0 at 0 and 1.
+        """
+        if self.n_sampled is None:
+            return ABSOLUTE + RELATIVE * abs(self.card)
+        share = (self.card * self.n_sampled + 2) / (self.n_sampled + 4)
+        return STANDARD_ERRORS * math.sqrt(share * (1 - share) / (self.n_sampled + 4))
 
 
 def verify(name: str, *, corpus: Path | None = None) -> list[Check]:
@@ -40,7 +63,7 @@ def verify(name: str, *, corpus: Path | None = None) -> list[Check]:
 
     Args:
         name: A shipped model, with or without `zoo:`.
-        corpus: Directory of novels; with it the figures on held-out novels are measured, too.
+        corpus: Directory of texts; with it the figures on held-out text are measured, too.
 
     Raises:
         ModelError: no such model, or nothing in its card can be measured again.
@@ -50,29 +73,37 @@ def verify(name: str, *, corpus: Path | None = None) -> list[Check]:
     family = name.split("-")[0]
     if family not in _MEASURED:
         raise ModelError(f"The card of zoo:{name} cannot be measured again yet. Expected one of {sorted(_MEASURED)}.")
+    if corpus is not None and not card.get("held_out_figures"):
+        raise ModelError(f"The card of zoo:{name} says nothing of held-out text. Leave out the corpus.")
     model = load_model(f"zoo:{name}")
     told = card["figures"] if "figures" in card else {fact["name"]: fact["value"] for fact in card["facts"]}
-    measured = _MEASURED[family](model, card)
-    checks = [Check(figure, told[figure], value) for figure, value in measured.items() if figure in told]
-    if corpus is not None and "languages" in card:
-        checks += _held_out(model, card, corpus)
+    checks = _compare(told, _MEASURED[family](model, card), card.get("n_sampled", {}))
+    if corpus is not None:
+        measured = _measure_held_out(model, card, corpus)
+        checks += _compare(card["held_out_figures"], measured, card["n_sampled_held_out"])
     if not checks:
         raise ModelError(f"No figure in the card of zoo:{name} could be measured again. Write the card anew.")
     return checks
 
 
-def _held_out(model: Model, card: dict[str, Any], corpus: Path) -> list[Check]:
-    novels, checks = novels_of.read_novels(corpus), []
-    for language in card["languages"]:
-        passages = held_out_passages(novels[language["language"]])
-        bits = measure.text_loss(model, passages).bits_per_byte().value
-        figure = f"bits per byte, held-out novels, {language['language']}"
-        checks.append(Check(figure, language["bits_per_byte"]["value"], bits))
-    return checks
+def _compare(told: dict[str, float], measured: dict[str, float], n_sampled: dict[str, int]) -> list[Check]:
+    return [
+        Check(figure, told[figure], value, n_sampled.get(figure))
+        for figure, value in measured.items()
+        if figure in told
+    ]
+
+
+def _measure_held_out(model: Model, card: dict[str, Any], corpus: Path) -> dict[str, float]:
+    novels, aligned = corpora.read_novels(corpus), corpora.read_aligned(corpus)
+    losses = {language: text_bits(model, held_out_passages(split)) for language, split in novels.items()}
+    spoken = speak_held_out(model, load_model(f"random:{card['model']}"), (novels, aligned))
+    return (loss_figures(losses, "held-out novels") | spoken.figures).values
 
 
 def _measure_polyglot(model: Model, card: dict[str, Any]) -> dict[str, float]:
-    return shipped_figures(model, load_model(f"random:{card['model']}"))
+    control = load_model(f"random:{card['model']}")
+    return shipped_figures(model, control, speak_shipped(model, control)).values
 
 
 def _measure_modular(model: Model, card: dict[str, Any]) -> dict[str, float]:

@@ -28,6 +28,23 @@ class Columns(StrEnum):
     pos = "pos"
     word = "word"
     head = "head"
+    pos_head = "pos-head"
+
+
+class Engine(StrEnum):
+    """How cells are patched."""
+
+    auto = "auto"
+    exact = "exact"
+    hooks = "hooks"
+
+
+class Method(StrEnum):
+    """Whether cells are patched, or estimated from a gradient."""
+
+    exact = "exact"
+    atp = "atp"
+    atp_star = "atp*"
 
 
 class Direction(StrEnum):
@@ -115,11 +132,29 @@ def sweep(
     model: ModelName = "zoo:polyglot",
     prompts: Prompts = None,
     site: Annotated[str, typer.Option(help="Kind of site: resid_pre, attn_out, mlp_out, z, ...")] = "resid_pre",
-    by: Annotated[Columns, typer.Option(help="Columns: positions, words, or heads.")] = Columns.pos,
+    by: Annotated[
+        Columns, typer.Option(help="Columns: positions, words, heads, or each head at each position.")
+    ] = Columns.pos,
     metric: MetricName = "logit_diff",
     direction: Annotated[
         Direction, typer.Option(help="denoising: clean into corrupted; noising: the reverse.")
     ] = Direction.denoising,
+    engine: Annotated[
+        Engine, typer.Option(help="exact: only what a patch can change is computed; hooks: full forward passes.")
+    ] = Engine.auto,
+    method: Annotated[
+        Method, typer.Option(help="exact: patch every cell; atp and atp*: estimate all of them from a gradient.")
+    ] = Method.exact,
+    no_control: Annotated[
+        bool, typer.Option("--no-control", help="Leave out the placebos: half the time, and no figure.")
+    ] = False,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Say cells, seconds and memory; run and write nothing.")
+    ] = False,
+    max_memory: Annotated[
+        str | None,
+        typer.Option(help="Refuse a sweep that needs more beside the model, such as 2GB.", show_default=False),
+    ] = None,
     out: Out = None,
     dtype: Precision = Dtype.float32,
     device: Device = "cpu",
@@ -130,11 +165,17 @@ def sweep(
 ) -> None:
     """Patch every layer and column; writes the result and its figure."""
     with running("sweep", as_json=json) as output:
-        from interp.cli import work
+        from interp.cli import sweeping, work
 
         loading = work.Loading(model, dtype.value, device, seed, allow_remote_code)
-        settings = work.Sweep(site, by.value, metric, direction.value)
-        output.say(work.sweep(loading, prompts, out, settings, force=force))
+        settings = sweeping.Sweep(
+            site, by.name, metric, direction.value, engine.value, method.value, control=not no_control
+        )
+        output.say(
+            sweeping.estimate(loading, prompts, settings, max_memory)
+            if estimate
+            else sweeping.sweep(loading, prompts, out, settings, sweeping.Limits(max_memory, force))
+        )
 
 
 @app.command()

@@ -18,9 +18,6 @@ from interp.models import ModelEncoder, describe, encode, facts, load_model
 from interp.models.compiled import compiled_prompts
 from interp.models.zoo import texts
 from interp.overview import N_HEAD_CONTROLS, default_prompts, default_task, first_look, load_controls
-from interp.patching import patch_sweep
-from interp.patching.cells import By
-from interp.patching.plan import Direction
 from interp.plots import plot
 from interp.prompts import PromptSet, TokenBatch, read_prompts
 from interp.report import write_report
@@ -60,16 +57,6 @@ class Loading:
         return Path(f"interp-{command}-{plain}{suffix}")
 
 
-@dataclass(frozen=True)
-class Sweep:
-    """What `interp sweep` is to do."""
-
-    kind: str
-    by: By
-    metric: str
-    direction: Direction
-
-
 def progress(what: str) -> None:
     """Tell on stderr what begins now."""
     sys.stderr.write(f"{what} ...\n")
@@ -101,19 +88,6 @@ def describe_model(loading: Loading) -> dict[str, Any]:
     return {"facts": json.loads(json.dumps(known, default=str)), "sites": sites, "text": _described(known, sites)}
 
 
-def sweep(loading: Loading, prompts: Path | None, out: Path | None, settings: Sweep, *, force: bool) -> dict[str, Any]:
-    """Run `interp sweep`."""
-    as_metric(settings.metric)
-    Site(0, settings.kind)
-
-    def work(model: Model) -> Result:
-        asked = choose_prompts(model, loading, prompts)
-        progress(f"patching {settings.kind} by {settings.by}")
-        return patch_sweep(model, asked, seed=loading.seed, **asdict(settings))
-
-    return _write_result("sweep", loading, out, work, force=force)
-
-
 def score_heads(loading: Loading, text: Path | None, out: Path | None, *, force: bool) -> dict[str, Any]:
     """Run `interp heads`."""
     lines = None if text is None else _read_lines(text)
@@ -124,7 +98,7 @@ def score_heads(loading: Loading, text: Path | None, out: Path | None, *, force:
         controls = loading.load_controls(N_HEAD_CONTROLS)
         return head_scores(model, texts=batch, control_models=controls, seed=loading.seed)
 
-    return _write_result("heads", loading, out, work, force=force)
+    return write_result("heads", loading, out, work, force=force)
 
 
 def probe(loading: Loading, task: Path | None, site: str, out: Path | None, *, force: bool) -> dict[str, Any]:
@@ -140,7 +114,7 @@ def probe(loading: Loading, task: Path | None, site: str, out: Path | None, *, f
         progress("probing")
         return probe_task(model, control, asked, site_kind=site, seed=loading.seed)
 
-    return _write_result("probe", loading, out, work, force=force)
+    return write_result("probe", loading, out, work, force=force)
 
 
 def choose_prompts(model: Model, loading: Loading, path: Path | None) -> PromptSet:
@@ -168,9 +142,10 @@ def _read_lines(path: Path) -> list[str]:
     return lines
 
 
-def _write_result(
+def write_result(
     command: str, loading: Loading, out: Path | None, work: Callable[[Model], Result], *, force: bool
 ) -> dict[str, Any]:
+    """Run a command's analysis and write its result, and its figure where the result has a control."""
     out = out or loading.default_out(command, RESULT_SUFFIX)
     if out.suffix != RESULT_SUFFIX:
         raise InputError(
@@ -180,9 +155,12 @@ def _write_result(
     figure = check_output(out.with_suffix(FIGURE_SUFFIX), force=force)
     result = work(loading.load())
     result.save(out)
+    written = {"result": str(out.resolve()), "kind": result.kind, "unit": result.unit}
+    if not result.has_control:
+        progress("no figure: an effect without its control has none")
+        return {**written, "figure": None, "text": written["result"]}
     plot(result).write_html(figure)
-    written = {"result": str(out.resolve()), "figure": str(figure.resolve()), "kind": result.kind, "unit": result.unit}
-    return {**written, "text": f"{written['figure']}\n{written['result']}"}
+    return {**written, "figure": str(figure.resolve()), "text": f"{figure.resolve()}\n{written['result']}"}
 
 
 def _described(known: dict[str, Any], sites: list[dict[str, Any]]) -> str:

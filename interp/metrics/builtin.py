@@ -47,6 +47,7 @@ _BUILT_IN = [
         "Positive: the answer is preferred to the wrong answer.",
         _logit_diff,
         needs=("answer", "wrong_answer"),
+        reads="answers",
     ),
     Metric("log_prob", "log-probability (nats)", "Larger: the answer is more probable.", _log_prob, needs=("answer",)),
     Metric("prob", "probability", "Larger: the answer is more probable.", _prob, needs=("answer",)),

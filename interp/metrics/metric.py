@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -42,6 +43,8 @@ class Metric:
     needs: tuple[str, ...] = ()
     """Which of `answer`, `wrong_answer` each prompt must have."""
     needs_reference: bool = False
+    reads: Literal["all", "answers"] = "all"
+    """`answers` where no logit but those of the answer and the wrong answer matters: the rest need not be computed."""
 
     def require(self, prompts: PromptSet) -> None:
         """Refuse prompts that lack what the metric needs."""

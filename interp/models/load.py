@@ -49,17 +49,22 @@ def load_model(
     if name.removeprefix(RANDOM).startswith(COMPILED):
         from interp.models.compiled.bridge import load_compiled
 
-        return load_compiled(name, dtype=dtype, device=_checked_device(device), seed=seed, revision=revision)
+        return load_compiled(name, dtype=dtype, device=checked_device(device), seed=seed, revision=revision)
     source = find_source(name, revision=revision, allow_remote_code=allow_remote_code)
     config = check_config(source.directory, allow_remote_code=allow_remote_code)
     if not source.random:
         check_weights(source.directory)
-    where = _checked_device(device)
+    where = checked_device(device)
     with quiet_loading():
         return _boot(source, config, dtype=dtype, device=where, seed=seed, trust=allow_remote_code)
 
 
-def _checked_device(device: str) -> "torch.device":
+def checked_device(device: str) -> "torch.device":
+    """The device of this name.
+
+    Raises:
+        InputError: torch cannot use it here.
+    """
     import torch
 
     try:

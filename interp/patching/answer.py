@@ -1,16 +1,16 @@
 """From the numbers of a sweep to its labelled result."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import xarray as xr
 from jaxtyping import Float
 
 from interp.models import provenance
+from interp.patching.engine import CellState
+from interp.patching.numbers import SweepNumbers
 from interp.patching.plan import SweepPlan
 from interp.prompts import PromptSet
 from interp.results import RAN, Result
-from interp.statistics import bootstrap_interval, sign_flip_p
+from interp.statistics import bootstrap_interval, sign_flips
 from interp.types import Model
 
 METHOD = (
@@ -24,35 +24,28 @@ CONTROL = (
 )
 
 
-@dataclass(frozen=True)
-class SweepNumbers:
-    """Metric values; NaN where a prompt has no such column."""
+def as_result(model: Model, prompts: PromptSet, plan: SweepPlan, numbers: SweepNumbers, *, path: str) -> Result:
+    """Label the numbers of a sweep, with intervals and p-values where there are two prompts or more.
 
-    clean: Float[np.ndarray, " prompt"]
-    corrupted: Float[np.ndarray, " prompt"]
-    patched: Float[np.ndarray, "prompt layer column"]
-    placebo: Float[np.ndarray, "prompt layer column"]
-    unpatched: Float[np.ndarray, "prompt column"]
-
-
-def as_result(model: Model, prompts: PromptSet, plan: SweepPlan, numbers: SweepNumbers) -> Result:
-    """Label the numbers of a sweep, with interval and corrected p-values where there are two prompts or more."""
-    columns, metric = plan.columns, plan.metric
-    base = numbers.unpatched[:, None]
-    effects, control = numbers.patched - base, numbers.placebo - base
-    span = float(np.mean(numbers.clean - numbers.corrupted)) * (1 if plan.direction == "denoising" else -1)
-    dims = ("layer", columns.by)
+    Variables by cell: `effect` and `recovered` (its share of the difference between the two runs); `control`, the
+    placebo's effect; `above_control`, effect minus control, prompt by prompt. For `effect` and `above_control`: a 95 %
+    bootstrap interval (`_low`, `_high`) and p-values by sign flips, of the cell alone (`p`), corrected over all cells
+    (`p_corrected`) and as false discovery rate (`q_fdr`). By prompt: `values`, `control_values`, `state`, and the
+    metric of the two plain runs, `clean_values` and `corrupted_values`.
+    """
+    metric, by_cell, by_prompt = plan.metric, _by_cell(plan, numbers), _by_prompt(numbers)
+    dims, grid = ("layer", *plan.columns.dims), (len(plan.layers), *plan.columns.dims.values())
+    n, ran = len(prompts), plan.columns.ran
     data = xr.Dataset(
         {
-            "effect": (dims, np.nanmean(effects, 0)),
-            "control": (dims, np.nanmean(control, 0)),
-            "recovered": (dims, np.nanmean(effects, 0) / span),
-            "values": (("prompt", *dims), numbers.patched),
-            "control_values": (("prompt", *dims), numbers.placebo),
-            RAN: (("prompt", columns.by), columns.ran),
-            **_uncertainty(effects, columns.ran, dims, plan.seed),
+            **{name: (dims, values.reshape(grid)) for name, values in by_cell.items()},
+            **{name: (("prompt", *dims), values.reshape(n, *grid)) for name, values in by_prompt.items()},
+            "clean_values": ("prompt", numbers.clean),
+            "corrupted_values": ("prompt", numbers.corrupted),
+            RAN: (("prompt", *dims[1:]), ran.reshape(n, *grid[1:])),
         },
-        {"prompt": np.arange(len(prompts)), "layer": np.arange(effects.shape[1]), columns.by: np.arange(len(columns))},
+        {"prompt": np.arange(n), "layer": list(plan.layers)}
+        | {dim: np.arange(size) for dim, size in plan.columns.dims.items()},
     )
     tokens = [prompts.batch("clean").tokens, prompts.batch("corrupted").tokens]
     return Result(
@@ -67,24 +60,50 @@ def as_result(model: Model, prompts: PromptSet, plan: SweepPlan, numbers: SweepN
             "site": plan.kind,
             "direction": plan.direction,
             "metric": metric.name,
-            "labels": columns.labels,
-            "labels_are": "the longest prompt's" if len(prompts) > 1 else "the prompt's",
-            "n_prompts": len(prompts),
-            "control": CONTROL,
+            "labels": plan.columns.labels,
+            "labels_are": "the longest prompt's" if n > 1 else "the prompt's",
+            "n_prompts": n,
+            "control": CONTROL if "control" in by_cell else "",
+            "path": path,
+            "states": [] if numbers.states is None else [state.name.lower() for state in CellState],
         },
     )
 
 
+def _by_cell(plan: SweepPlan, numbers: SweepNumbers) -> dict[str, np.ndarray]:
+    base = numbers.unpatched[:, None]
+    effects, control = numbers.patched - base, numbers.placebo - base
+    span = float(np.mean(numbers.clean - numbers.corrupted)) * (1 if plan.direction == "denoising" else -1)
+    effect = np.nanmean(effects, 0)
+    found = {"effect": effect, "recovered": effect / span, **_uncertainty(effects, plan, "effect", "")}
+    if np.isfinite(numbers.placebo).any():
+        above = effects - control
+        found |= {"control": np.nanmean(control, 0), "above_control": np.nanmean(above, 0)}
+        found |= _uncertainty(above, plan, "above_control", "above_control_")
+    return found
+
+
+def _by_prompt(numbers: SweepNumbers) -> dict[str, np.ndarray]:
+    with_control = bool(np.isfinite(numbers.placebo).any())
+    return {
+        "values": numbers.patched,
+        **({"control_values": numbers.placebo} if with_control else {}),
+        **({} if numbers.states is None else {"state": numbers.states}),
+    }
+
+
 def _uncertainty(
-    effects: Float[np.ndarray, "prompt layer column"], ran: np.ndarray, dims: tuple[str, str], seed: int
-) -> dict[str, tuple[tuple[str, str], np.ndarray]]:
+    values: Float[np.ndarray, "prompt layer column"], plan: SweepPlan, name: str, prefix: str
+) -> dict[str, np.ndarray]:
     """Interval and p-values, where every column has at least two prompts; nothing otherwise, rather than a pretence."""
+    ran = plan.columns.ran
     if ran.sum(0).min() < 2:
         return {}
-    low, high = np.empty(effects.shape[1:]), np.empty(effects.shape[1:])
+    low, high = np.empty(values.shape[1:]), np.empty(values.shape[1:])
     # Columns that the same prompts have are resampled together.
     for present in np.unique(ran, axis=1).T:
         same = (ran == present[:, None]).all(0)
-        low[:, same], high[:, same] = bootstrap_interval(effects[present][..., same], seed=seed)
-    p = sign_flip_p(effects, seed=seed)
-    return {"effect_low": (dims, low), "effect_high": (dims, high), "p_corrected": (dims, p)}
+        low[:, same], high[:, same] = bootstrap_interval(values[present][..., same], seed=plan.seed)
+    tested = sign_flips(values, seed=plan.seed)
+    p_values = {"p": tested.p, "p_corrected": tested.p_corrected, "q_fdr": tested.q_fdr}
+    return {f"{name}_low": low, f"{name}_high": high, **{f"{prefix}{key}": p for key, p in p_values.items()}}

@@ -5,15 +5,15 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from interp.errors import SiteError
 from interp.prompts import PromptSet
 from interp.prompts.prompt_set import Side
-from interp.sites import VECTOR_HEAD_KINDS
+from interp.sites import SQUARE_HEAD_KINDS, VECTOR_HEAD_KINDS
 
-By = Literal["pos", "word", "head"]
+By = Literal["pos", "word", "head", "pos_head"]
 
 
 @dataclass(frozen=True)
@@ -24,14 +24,24 @@ class Columns:
     prompt has no such column, which is then not run.
     """
 
+    kind: str
     by: By
     labels: list[str]
     places: list[list[np.ndarray]]
     heads: tuple[int, ...] = ()
-    """With `by="head"`: the head of each column; otherwise empty."""
+    """The head of each column, where columns have one; otherwise empty."""
+    n_heads: int = 0
+    """Heads of the kind, where columns have one."""
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.places[0])
+
+    @property
+    def dims(self) -> dict[str, int]:
+        """Axes of the columns: one, or position and head."""
+        if self.by == "pos_head":
+            return {"pos": len(self.labels), "head": len(self) // len(self.labels)}
+        return {self.by: len(self.labels)}
 
     @property
     def ran(self) -> Bool[np.ndarray, "prompt column"]:
@@ -47,18 +57,23 @@ def columns_of(prompts: PromptSet, kind: str, by: By, n_heads: int) -> Columns:
         PromptError: columns by word where prompts have no word spans.
     """
     positions = [np.arange(len(pair.aligned_positions)) for pair in prompts]
-    if by == "head":
-        if kind not in VECTOR_HEAD_KINDS:
+    if by in ("head", "pos_head"):
+        if kind not in (*VECTOR_HEAD_KINDS, *SQUARE_HEAD_KINDS):
             raise SiteError(
                 f"{kind!r} has no heads to sweep over. Expected one of {list(VECTOR_HEAD_KINDS)}, or by='pos'."
             )
-        labels = [f"H{head}" for head in range(n_heads)]
-        return Columns(by, labels, [[every] * n_heads for every in positions], tuple(range(n_heads)))
+        heads = [f"H{head}" for head in range(n_heads)]
+        if by == "head":
+            return Columns(kind, by, heads, [[every] * n_heads for every in positions], tuple(range(n_heads)), n_heads)
     rows = prompts.word_columns() if by == "word" else [list(every[:, None]) for every in positions]
     longest = max(rows, key=len)
     nothing = np.array([], int)
     places = [row + [nothing] * (len(longest) - len(row)) for row in rows]
-    return Columns(by, _labels(prompts, by, rows.index(longest), len(longest)), places)
+    labels = _labels(prompts, by, rows.index(longest), len(longest))
+    if by == "pos_head":
+        places = [[place for place in row for _ in range(n_heads)] for row in places]
+        return Columns(kind, by, labels, places, tuple(range(n_heads)) * len(labels), n_heads)
+    return Columns(kind, by, labels, places)
 
 
 def _labels(prompts: PromptSet, by: By, row: int, n: int) -> list[str]:
@@ -82,10 +97,11 @@ def chosen_positions(
         n_pos: Positions of the tiled batch.
 
     Returns:
-        `[row, pos]`, or `[row, pos, head]` for columns by head.
+        `[row, pos]`, or `[row, pos, head]` for columns by head; for patterns `[row, 1, dest_pos]` or
+        `[row, head, dest_pos]`.
     """
     of_side = prompts.aligned()[..., 0 if side == "clean" else 1]
-    shape = (len(rows), n_pos) + ((len(columns.heads),) if columns.heads else ())
+    shape = (len(rows), n_pos) + ((columns.n_heads,) if columns.heads else ())
     chosen = torch.zeros(shape, dtype=torch.bool)
     for number, (prompt, column) in enumerate(rows):
         positions = torch.from_numpy(of_side[prompt][columns.places[prompt][column]])
@@ -93,4 +109,24 @@ def chosen_positions(
             chosen[number, positions, columns.heads[column]] = True
         else:
             chosen[number, positions] = True
+    if columns.kind in SQUARE_HEAD_KINDS:
+        return chosen.transpose(1, 2) if columns.heads else chosen[:, None]
     return chosen
+
+
+def aligned_order(prompts: PromptSet, base: Side) -> Int[Tensor, "prompt pos"] | None:
+    """Source position that stands for each position of the run that is patched.
+
+    Args:
+        prompts: Prompts of one length on the patched side.
+        base: The side that runs.
+
+    Returns:
+        -1 where a position stands for nothing; None where every position stands for itself.
+    """
+    to, frm = (0, 1) if base == "clean" else (1, 0)
+    aligned, n_pos = torch.from_numpy(prompts.aligned()), int(prompts.batch(base).lengths.max())
+    order = torch.full((len(prompts), n_pos), -1, dtype=torch.long)
+    row, column = (aligned[..., to] >= 0).nonzero(as_tuple=True)
+    order[row, aligned[row, column, to]] = aligned[row, column, frm]
+    return None if torch.equal(order, torch.arange(n_pos).expand_as(order)) else order

@@ -3,11 +3,17 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+from jaxtyping import Float
+
+from interp.errors import PromptError
 from interp.metrics import Metric
 from interp.patching.cells import By, Columns
 from interp.prompts.prompt_set import Side
 
 Direction = Literal["denoising", "noising"]
+SCORES_ALIKE = 1e-6
+"""A difference of means below this share is float error, and a share of it would mean nothing."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +25,7 @@ class SweepPlan:
     metric: Metric
     direction: Direction
     seed: int
+    layers: tuple[int, ...]
 
     @property
     def by(self) -> By:
@@ -41,4 +48,17 @@ class SweepPlan:
         return (
             f"patch_sweep({self.kind!r}, by={self.by!r}, metric={self.metric.name!r}, "
             f"direction={self.direction!r}, seed={self.seed})"
+        )
+
+
+def require_apart(metric: Metric, clean: Float[np.ndarray, " prompt"], corrupted: Float[np.ndarray, " prompt"]) -> None:
+    """Refuse prompts whose two sides score alike: there would be nothing to recover.
+
+    Raises:
+        PromptError: the means differ by no more than float error.
+    """
+    if abs(clean.mean() - corrupted.mean()) <= SCORES_ALIKE * max(1.0, np.abs(clean).mean()):
+        raise PromptError(
+            f"Clean and corrupted prompts have the same mean {metric.name}, so there is nothing to recover. "
+            "Choose prompts or answers that the metric tells apart."
         )

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 from interp.errors import InputError, ResultError
 from interp.plots.attention_patterns import plot_attention_patterns
+from interp.plots.attribution import plot_attribution
+from interp.plots.emergence import plot_emergence
 from interp.plots.figure import Figure
 from interp.plots.head_scores import plot_head_scores
 from interp.plots.patch_sweep import plot_patch_sweep
@@ -13,9 +15,11 @@ from interp.results import Result
 
 KINDS: dict[str, Callable[..., Figure]] = {
     "patch_sweep": plot_patch_sweep,
+    "attribution": plot_attribution,
     "attention_patterns": plot_attention_patterns,
     "head_scores": plot_head_scores,
     "probe_by_layer": plot_probe_by_layer,
+    "emergence": plot_emergence,
 }
 """Which function draws which kind of result."""
 

@@ -1,7 +1,9 @@
 """Heatmaps over layers: one panel for the effect, one for its control, on the same colour scale."""
 
 import html
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -17,6 +19,15 @@ _MOST_LINES = 100
 """With more columns, lines between cells would take more room than the cells."""
 _WIDE = 16
 """More columns than this and the control stands below the effect instead of beside it."""
+_MOST_ROW_LABELS = 26
+_GREY_STROKE = {"color": "#b4bdc9", "line": {"color": "#b4bdc9", "width": 1}}
+SYMBOLS: dict[str, dict[str, Any]] = {
+    "slant": {"symbol": "line-ne-open", "size": 6, **_GREY_STROKE},
+    "level": {"symbol": "line-ew-open", "size": 5, **_GREY_STROKE},
+    "ring": {"symbol": "circle", "size": 5, "color": "#ffffff", "line": {"color": "#000000", "width": 1.2}},
+    "diamond": {"symbol": "diamond", "size": 8, "color": "#000000", "line": {"color": "#ffffff", "width": 1.2}},
+}
+"""What a cell can carry: grey strokes where no value was computed, a ring or a diamond where it stands out."""
 
 
 @dataclass(frozen=True)
@@ -36,26 +47,31 @@ def read_out(lines: list[Line]) -> str:
 
 @dataclass(frozen=True)
 class Panel:
-    """One heatmap: values over layers and columns."""
+    """One heatmap: values over rows and columns."""
 
     title: str
-    values: Float[np.ndarray, "layer x"]
+    values: Float[np.ndarray, "row x"]
     hover: str
     """Plotly's hover template: `%{hovertext}` says which cell it is, `%{customdata[i]}` is the i-th of `details`."""
-    details: Float[np.ndarray, "layer x detail"]
-    marked: Bool[np.ndarray, "layer x"] | None = None
-    """Cells that carry a symbol."""
+    details: Float[np.ndarray, "row x detail"]
+    marked: Bool[np.ndarray, "row x"] | None = None
+    """Cells that carry a ring."""
+    symbols: Mapping[str, Bool[np.ndarray, "row x"]] = field(default_factory=dict)
+    """Cells that carry another of `SYMBOLS`, by its name."""
 
 
 @dataclass(frozen=True)
 class Axes:
     """What the rows and columns of a heatmap are; drawn at whole numbers, because plotly merges equal labels."""
 
-    layers: list[int]
+    rows: list[str]
+    """Tick labels: layers, or heads of all layers."""
     columns: list[str]
     """Tick labels, already escaped."""
     places: list[list[str]]
-    """What each cell is, for hovering: one row per layer, already escaped."""
+    """What each cell is, for hovering: one list per row, already escaped."""
+    row_title: str = "layer"
+    rows_per_layer: int = 1
 
     @property
     def slanted(self) -> bool:
@@ -74,15 +90,23 @@ class Axes:
 
     @property
     def panel_height(self) -> int:
-        """Height in pixels of one panel's cells."""
-        return min(max(len(self.layers) * 24, 150), 640)
+        """Height in pixels of one panel's cells: no row thinner than four pixels while the figure fits on a page."""
+        return min(max(len(self.rows) * 24, 150), max(640, min(len(self.rows) * 4, 1600)))
+
+    @property
+    def row_ticks(self) -> dict[str, Any]:
+        """Plotly's ticks of the rows; where not all fit, as many in one layer as in the next."""
+        step, per_layer = -(-len(self.rows) // _MOST_ROW_LABELS), self.rows_per_layer
+        while per_layer % step and step % per_layer:
+            step += 1
+        return tick_text(self.rows, limit=-(-len(self.rows) // step))
 
 
 def head_axes(result: Result) -> Axes:
     """Return the axes of a heatmap over layers and heads; cells are named `LxHy`."""
     layers, heads = contract.layer_numbers(result), result.data["head"].values.tolist()
     places = [[f"<b>L{layer}H{head}</b>" for head in heads] for layer in layers]
-    return Axes(layers, [f"H{head}" for head in heads], places)
+    return Axes([str(layer) for layer in layers], [f"H{head}" for head in heads], places)
 
 
 def panel_grid(axes: Axes, rows: int, columns: int, titles: list[str]) -> go.Figure:
@@ -103,12 +127,12 @@ def panel_grid(axes: Axes, rows: int, columns: int, titles: list[str]) -> go.Fig
 def draw_panel(figure: go.Figure, panel: Panel, axes: Axes, place: tuple[int, int], coloraxis: str) -> None:
     """Add one panel, its symbols and its axes to a figure made by `make_subplots`."""
     row, column = place
-    gap = 1 if len(axes.columns) <= _MOST_LINES else 0
+    gap = 1 if max(len(axes.columns), len(axes.rows)) <= _MOST_LINES else 0
     figure.add_trace(
         go.Heatmap(
             z=panel.values,
             x=np.arange(len(axes.columns)),
-            y=np.arange(len(axes.layers)),
+            y=np.arange(len(axes.rows)),
             coloraxis=coloraxis,
             customdata=panel.details,
             hovertext=axes.places,
@@ -121,15 +145,18 @@ def draw_panel(figure: go.Figure, panel: Panel, axes: Axes, place: tuple[int, in
         row=row,
         col=column,
     )
-    if panel.marked is not None and panel.marked.any():
-        figure.add_trace(_marks(panel.marked), row=row, col=column)
+    symbols = {**panel.symbols, **({} if panel.marked is None else {"ring": panel.marked})}
+    for name, where in symbols.items():
+        if where.any():
+            figure.add_trace(_symbols(name, where), row=row, col=column)
     n_rows, n_columns = panel.values.shape
+    for line in range(axes.rows_per_layer, n_rows if axes.rows_per_layer > 1 else 0, axes.rows_per_layer):
+        figure.add_hline(line - 0.5, line={"color": "#8b96a5", "width": 1}, row=row, col=column)
     ticks = {"ticks": "", "showgrid": False, "zeroline": False, "ticklabelstandoff": 3, "row": row, "col": column}
     angle = -60 if axes.slanted else 0
     figure.update_xaxes(**ticks, **tick_text(axes.columns, limit=70), range=[-0.5, n_columns - 0.5], tickangle=angle)
-    layers = tick_text([str(layer) for layer in axes.layers], limit=26)
-    title = "layer" if column == 1 else ""
-    figure.update_yaxes(**ticks, **layers, range=[n_rows - 0.5, -0.5], title_text=title)
+    title = axes.row_title if column == 1 else ""
+    figure.update_yaxes(**ticks, **axes.row_ticks, range=[n_rows - 0.5, -0.5], title_text=title)
 
 
 def ground(panels: list[Panel]) -> str:
@@ -137,10 +164,11 @@ def ground(panels: list[Panel]) -> str:
     return GREY if any(np.isnan(panel.values).any() for panel in panels) else LINE
 
 
-def _marks(marked: Bool[np.ndarray, "layer x"]) -> go.Scatter:
-    layer, column = np.nonzero(marked)
-    ring = {"symbol": "circle", "size": 5, "color": "#ffffff", "line": {"color": "#000000", "width": 1.2}}
-    return go.Scatter(x=column, y=layer, mode="markers", marker=ring, hoverinfo="skip", showlegend=False)
+def _symbols(name: str, where: Bool[np.ndarray, "row x"]) -> go.Scatter:
+    row, column = np.nonzero(where)
+    return go.Scatter(
+        x=column, y=row, mode="markers", marker=SYMBOLS[name], hoverinfo="skip", showlegend=False, name=name
+    )
 
 
 def tick_text(labels: list[str], limit: int) -> dict[str, list[str] | list[int] | str]:

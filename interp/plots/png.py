@@ -4,7 +4,7 @@ import struct
 import zlib
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 
 Picture = UInt8[np.ndarray, "_ _ 3"]
 _WHITE = 255
@@ -34,6 +34,16 @@ def colour_cells(
     picture = np.stack(channels, axis=-1).round().astype(np.uint8)
     picture[np.isnan(values)] = _NOT_RUN
     return picture.repeat(pixels, axis=0).repeat(pixels, axis=1)
+
+
+def strike(picture: Picture, where: Bool[np.ndarray, "row column"]) -> Picture:
+    """Draw a grey stroke through cells of `colour_cells`: those have no computed value."""
+    rows, columns = where.shape
+    pixels = picture.shape[0] // rows
+    struck = picture.copy().reshape(rows, pixels, columns, pixels, 3)
+    for place in range(pixels):
+        struck[:, place, :, pixels - 1 - place][where] = _NOT_RUN
+    return struck.reshape(picture.shape)
 
 
 def beside(pictures: list[Picture], gap: int = 16) -> Picture:

@@ -27,7 +27,11 @@ def tidy(result: Result) -> Tidy:
     if result.kind == "attention_patterns":
         return _attention(result)
     single = [name for name, array in result.data.data_vars.items() if "prompt" in array.dims]
-    frame = result.data.drop_vars(single).drop_dims("prompt", errors="ignore").to_dataframe().reset_index()
+    data = result.data
+    if "state" in data:
+        # The table has one row per cell: a zero that was computed for no prompt must not look like one that was.
+        data = data.assign(computed_prompts=(data["state"] == 0).sum("prompt"))
+    frame = data.drop_vars(single).drop_dims("prompt", errors="ignore").to_dataframe().reset_index()
     labels = result.notes.get("labels")
     if labels is not None:
         dim = next(str(dim) for dim in result.data["effect"].dims if dim != "layer")

@@ -1,7 +1,7 @@
 """Intervene on a model, loudly: an edit that does not happen as planned is an error, never a silent zero."""
 
 from collections import Counter, defaultdict
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -10,11 +10,14 @@ from torch import Tensor
 
 from interp.errors import HookError, SiteError
 from interp.models import require_causal
-from interp.run.hooks import HookFunction, hooked
+from interp.run.hooks import hooked
 from interp.run.interventions import Intervention
 from interp.run.places import check_places
 from interp.sites import Site
 from interp.types import Model
+
+
+Edit = Callable[[Tensor], Tensor]
 
 
 @contextmanager
@@ -43,7 +46,10 @@ def intervene(model: Model, plan: Mapping[Site, Intervention], *, times: int | N
     for site, intervention in plan.items():
         by_hook[site.hook_name].append(_Edit(site, intervention))
     fired: Counter[str] = Counter()
-    with hooked(model, {name: _guard(name, edits, fired) for name, edits in by_hook.items()}):
+    functions = {name: _guard(name, edits, fired) for name, edits in by_hook.items()}
+    for layer in {site.layer for site in plan if site.kind == "resid_mid"}:
+        _carry(functions, layer)
+    with hooked(model, functions):
         yield
     _check_fired(by_hook, fired, times)
 
@@ -69,7 +75,7 @@ def check_plan(model: Model, plan: Mapping[Site, Intervention]) -> None:
         require_causal(model, site.kind)
 
 
-def _guard(name: str, edits: list[_Edit], fired: Counter[str]) -> HookFunction:
+def _guard(name: str, edits: list[_Edit], fired: Counter[str]) -> Edit:
     def change(activation: Tensor) -> Tensor:
         fired[name] += 1
         # A copy: TransformerLens hands the same storage to the next block's hook_resid_pre.
@@ -82,6 +88,27 @@ def _guard(name: str, edits: list[_Edit], fired: Counter[str]) -> HookFunction:
         return edited
 
     return change
+
+
+def _carry(functions: dict[str, Edit], layer: int) -> None:
+    """Let an edit of `resid_mid` change the residual stream, too.
+
+    TransformerLens 4 reads this hook where the MLP's norm reads the stream: an edit there reaches the MLP alone. So
+    what it changed is added once more where the MLP's output joins the stream.
+    """
+    mid, out = (Site(layer, kind).hook_name for kind in ("resid_mid", "mlp_out"))
+    edit, after = functions[mid], functions.get(out)
+    changes: list[Tensor] = []
+
+    def change(activation: Tensor) -> Tensor:
+        edited = edit(activation)
+        changes.append(edited - activation)
+        return edited
+
+    def add(activation: Tensor) -> Tensor:
+        return (activation if after is None else after(activation)) + changes.pop()
+
+    functions[mid], functions[out] = change, add
 
 
 def _check_edit(site: Site, part: Tensor, new: Tensor) -> None:

@@ -26,10 +26,11 @@ class Placebo:
         inner = self.of.intervention if isinstance(self.of, Where) else self.of
         if isinstance(inner, Clamp):
             return activation + _other_units(change, inner.units, generator)
-        return activation + _random_turn(change, generator)
+        return activation + random_turn(change, generator)
 
 
-def _random_turn(change: Tensor, generator: torch.Generator) -> Tensor:
+def random_turn(change: Tensor, generator: torch.Generator) -> Tensor:
+    """Random vectors (last axis) of the lengths of `change`; zero where it is."""
     noise = torch.randn(change.shape, generator=generator, dtype=torch.float32).to(change)
     # Exact zeros stay zero, so that a causal pattern is not made to look ahead.
     noise = noise * (change != 0)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from interp.errors import ModelError
 
 if TYPE_CHECKING:
+    from interp.models.zoo.emergence import read_emergence as read_emergence
     from interp.models.zoo.prompt_sets import prompts as prompts
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -35,4 +36,8 @@ def __getattr__(name: str) -> Any:
         from interp.models.zoo.prompt_sets import prompts
 
         return prompts
+    if name == "read_emergence":
+        from interp.models.zoo.emergence import read_emergence
+
+        return read_emergence
     raise AttributeError(f"module 'interp.models.zoo' has no attribute {name!r}")

@@ -8,66 +8,41 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import numpy as np
 
 from interp.errors import InputError, ModelError
 from interp.files import write_atomically
-from interp.models.zoo.measure import Estimate, RepeatLoss
-from interp.models.zoo.train import TRAINING
+from interp.models.zoo.emergence import Emergence, chosen_rows
+from interp.models.zoo.measure import Estimate, RepeatLoss, share
+from interp.models.zoo.scores import Agreement, Fidelity, HeadScore, LanguageScore, Sinks, SwitchFollowing
+from interp.models.zoo.state import TRAINING
 
 TEMPLATE = Path(__file__).parent / "text" / "card.md.jinja"
 LANGUAGE_NAMES = {"en": "English", "fr": "French", "de": "German", "es": "Spanish"}
-
-
-@dataclass(frozen=True)
-class LanguageScore:
-    """Bits per byte on held-out text of one language, beside what needs no training on sequences."""
-
-    language: str
-    bits_per_byte: Estimate
-    random_weights: float
-    """Of the same architecture with random weights."""
-    byte_unigram: float
-    """Of a code that knows only how often each byte occurs in the training novels."""
-    kneser_ney: float
-    """Of an interpolated Kneser-Ney 5-gram over the same tokens, counted on the training novels of all languages."""
-    n_train: int
-    """Novels trained on."""
-    train_chars: int
-    held_out: tuple[str, ...]
-    """How each held-out novel begins, to tell which it is."""
-    held_out_bytes: int
-    """Bytes measured on."""
-
-
-@dataclass(frozen=True)
-class HeadScore:
-    """The best head of one detector."""
-
-    detector: str
-    head: str
-    """Such as `L2H3`."""
-    score: float
-    low: float
-    high: float
-    threshold: float
-    """Largest score of any head of any random-weights model."""
-    p_corrected: float
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """Subject-verb agreement: how much rather the model writes the verb of the clean prompt."""
-
-    n_pairs: int
-    clean: Estimate
-    """Logit difference on the clean prompts; positive is right."""
-    corrupted: Estimate
-    """The same difference on the corrupted prompts; negative is right."""
-    right: float
-    """Share of pairs right on both sides."""
-    random_weights: float
-    """The same share for random weights."""
-    example: dict[str, str]
+KINDS = {
+    "natural": "running text of one language",
+    "repeated_passage": "a passage said again and again",
+    "repeated_random": "random tokens said again and again, with the loss on the repetitions only",
+    "language_change": "novels that change language between sentences",
+    "clause_change": "novels that change language inside a sentence, at a comma or the like, without keeping the sense",
+    "switched": "aligned sentences that change language inside and keep the sense",
+}
+"""The kinds of training sequence, in words."""
+EMERGENCE_ROWS = 8
+"""Snapshots in the card's table."""
+SHOWN = (
+    "bits per byte, held-out novels, en",
+    "bits per byte, held-out novels, fr",
+    "bits per byte, held-out novels, de",
+    "bits per byte, held-out novels, es",
+    "previous token",
+    "induction",
+    "random tokens said again",
+    "heads on the first token",
+    "following a switch",
+    "same language",
+)
+"""Measures in it."""
 
 
 @dataclass(frozen=True)
@@ -86,11 +61,27 @@ class Card:
     repeated_random_weights: RepeatLoss
     heads: list[HeadScore]
     n_controls: int
-    agreement: Agreement
+    settings: dict[str, int | float]
+    """How the language and sink measurements were made: lengths and thresholds, by name."""
+    aligned_train: int
+    """Aligned sentences trained on, in each language; 0 where the training read none."""
+    aligned_held_out: int
+    sinks: list[Sinks]
+    agreement: list[Agreement]
+    fidelity: list[Fidelity]
+    """On held-out text."""
+    switching: list[SwitchFollowing]
+    """On held-out aligned sentences."""
     command: str
     """The command that made the numbers."""
     figures: dict[str, float] = field(default_factory=dict)
     """Numbers that the shipped text is enough to measure again."""
+    n_sampled: dict[str, int] = field(default_factory=dict)
+    """Samples behind those of `figures` that are shares of samples: rounding can tip a sample."""
+    held_out_figures: dict[str, float] = field(default_factory=dict)
+    """Numbers that need the corpus to be measured again."""
+    n_sampled_held_out: dict[str, int] = field(default_factory=dict)
+    emergence: Emergence | None = None
     versions: dict[str, str] = field(default_factory=dict)
     made: str = ""
 
@@ -100,12 +91,22 @@ def render_card(card: Card) -> str:
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
-    environment.filters["interval"] = _interval
+    environment.filters |= {"interval": _interval, "percent": _percent, "hyphens": _hyphens, "two": _two}
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     weak = [found for found in card.heads if found.score <= found.threshold]
-    strong = [found for found in card.heads if found not in weak]
-    even = math.log(card.facts["d_vocab"])
-    return template.render(card=card, names=LANGUAGE_NAMES, weak=weak, strong=strong, even=even)
+    return template.render(
+        card=card,
+        names=LANGUAGE_NAMES,
+        kinds=KINDS,
+        weak=weak,
+        strong=[found for found in card.heads if found not in weak],
+        even=math.log(card.facts["d_vocab"]),
+        words=card.settings,
+        together=_together(card.fidelity),
+        failing=[LANGUAGE_NAMES[one.language] for one in card.agreement if one.right.low <= one.random_weights.value],
+        shown=[name for name in SHOWN if card.emergence and name in card.emergence.measures],
+        rows=chosen_rows(card.emergence, EMERGENCE_ROWS) if card.emergence else [],
+    )
 
 
 def write_card_files(card: Card, out: Path) -> list[Path]:
@@ -115,9 +116,12 @@ def write_card_files(card: Card, out: Path) -> list[Path]:
         InputError: there is no such directory, or it is not writable.
     """
     check_out(out)
+    told = asdict(card)
+    # It has a file of its own.
+    del told["emergence"]
     contents = {
         "README.md": render_card(card),
-        "card.json": json.dumps(asdict(card), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+        "card.json": json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
     }
     return [
         write_atomically(out / name, lambda part, text=text: part.write_text(text, encoding="utf-8"))
@@ -146,15 +150,43 @@ def read_training(directory: Path) -> dict[str, Any]:
     """
     path = directory / TRAINING
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        return _with_mixture(told)
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(
             f"{path} cannot be read: {error}. Expected what the training writes beside the weights: run its command "
             "again with the same --state (a finished run takes no more steps) and copy the whole model directory."
         ) from error
 
 
+def _with_mixture(told: dict[str, Any]) -> dict[str, Any]:
+    """Put the mixture into the recipe, beside which older trainings wrote it."""
+    mixture = told["recipe"].get("mixture") or told["mixture"]
+    kept = {name: value for name, value in told.items() if name != "mixture"}
+    return kept | {"recipe": told["recipe"] | {"mixture": mixture}}
+
+
+def _together(fidelity: list[Fidelity]) -> Estimate:
+    asked = sum(one.same.n for one in fidelity)
+    same = round(sum(one.same.value * one.same.n for one in fidelity))
+    return share(np.arange(asked) < same)
+
+
 def _interval(found: Estimate) -> str:
+    return f"{_two(found.value)} ({_two(found.low)} to {_two(found.high)})"
+
+
+def _two(number: float) -> str:
     # Adding 0.0 turns the minus zero of rounding into zero.
-    value, low, high = (round(number, 2) + 0.0 for number in (found.value, found.low, found.high))
-    return f"{value:.2f} ({low:.2f} to {high:.2f})"
+    return f"{round(number, 2) + 0.0:.2f}"
+
+
+def _percent(found: Estimate | float, *, interval: bool = True) -> str:
+    if not isinstance(found, Estimate):
+        return f"{100 * found:.0f} %"
+    value, low, high = (f"{100 * number:.0f}" for number in (found.value, found.low, found.high))
+    return f"{value} % ({low} to {high})" if interval else f"{value} %"
+
+
+def _hyphens(name: str) -> str:
+    return name.replace("_", "-")

@@ -3,14 +3,13 @@
 The only way to predict such a sequence is to find the token's previous occurrence and to copy what came after it, for
 which a head of the second layer needs a previous-token head in the first.
 
-    python -m interp.models.zoo.induction --out DIR
+    interp zoo train induction --out DIR
 
 Sources: Elhage et al. 2021, A Mathematical Framework for Transformer Circuits; Olsson et al. 2022, In-context Learning
 and Induction Heads (arXiv:2209.11895).
 """
 
 import json
-import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,15 +17,13 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from tqdm.auto import tqdm
 
 from interp.files import write_atomically
 from interp.models import load_model, native
-from interp.models.zoo.command import run_training
 from interp.models.zoo.measure import repeated_random_loss
 from interp.models.zoo.small_card import Fact, SmallCard, write_small_card
 from interp.types import Model, Tokens
-
-log = logging.getLogger(__name__)
 
 CURVE = "curve.json"
 """File beside the weights: a list of `CurvePoint`."""
@@ -111,13 +108,13 @@ def train(recipe: Recipe | None = None) -> Trained:
     model = native.build(settings(recipe), seed=recipe.seed)
     optimizer = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.98), weight_decay=recipe.weight_decay)
     curve: list[CurvePoint] = []
-    for step in range(recipe.steps + 1):
+    for step in (bar := tqdm(range(recipe.steps + 1), desc="train zoo:induction", unit="step", delay=2)):
         tokens, repeats = draw_batch(recipe, rng)
         losses = token_losses(model, tokens)
         if step % recipe.log_every == 0 or step == recipe.steps:
             again = repeats[:, 1:]
             curve.append(CurvePoint(step, losses[~again].mean().item(), losses[again].mean().item()))
-            log.info("%s", curve[-1])
+            bar.set_postfix(repeated=f"{curve[-1].repeated:.3f}", refresh=False)
         if step == recipe.steps:
             break
         optimizer.param_groups[0]["lr"] = learning_rate(step, recipe)
@@ -194,16 +191,7 @@ def _card(recipe: Recipe, directory: Path) -> SmallCard:
         "within one period were not trained on.",
         asdict(recipe),
         facts,
-        f"python -m interp.models.zoo.induction --out DIR --seed {recipe.seed}",
+        f"interp zoo train induction --out DIR --seed {recipe.seed}",
         "Elhage et al. 2021, A Mathematical Framework for Transformer Circuits; Olsson et al. 2022, In-context "
         "Learning and Induction Heads (arXiv:2209.11895).",
     )
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Train and write the shipped model from the command line."""
-    run_training("induction", lambda out, seed: write(train(Recipe(seed=seed)), out), arguments)
-
-
-if __name__ == "__main__":
-    main()

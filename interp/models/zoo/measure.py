@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from scipy import stats
 
 from interp.errors import InputError, ModelError
@@ -28,7 +28,7 @@ FEWEST_WINDOWS = 2
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its 95 % bootstrap interval and the count of what was resampled."""
+    """A number with its 95 % interval, by bootstrap or Wilson's, and the count of what it is a mean of."""
 
     value: float
     low: float
@@ -144,6 +144,27 @@ def estimate(values: Float[np.ndarray, " n"]) -> Estimate:
     """Mean of some values with its interval."""
     low, high = bootstrap_interval(values.astype(np.float64))
     return Estimate(float(values.mean()), float(low), float(high), len(values))
+
+
+def share(hits: Bool[np.ndarray, " n"]) -> Estimate:
+    """Share of true values with its 95 % Wilson interval, which is fit for shares near 0 and 1."""
+    count = int(hits.sum())
+    low, high = stats.binomtest(count, len(hits)).proportion_ci(method="wilson")
+    return Estimate(count / len(hits), float(low), float(high), len(hits))
+
+
+def next_log_probs(model: Model, prompts: Sequence[str], following: Sequence[str]) -> Float[np.ndarray, " prompt"]:
+    """Mean log-probability, in nats per token, of a text after a prompt; the prompt's own tokens are not scored.
+
+    Args:
+        model: A hooked decoder.
+        prompts: Texts; each begins as the model wants a text to begin.
+        following: How each goes on, the space before its first word included.
+    """
+    before, tokenizer = frame(model).before, model.tokenizer
+    ends = [body_ids(tokenizer, text) for text in following]
+    rows = [np.array([*before, *body_ids(tokenizer, text), *end]) for text, end in zip(prompts, ends, strict=True)]
+    return np.array([-found[-len(end) :].mean() for found, end in zip(_losses(model, rows), ends, strict=True)])
 
 
 def _bits_per_byte(nats: np.ndarray, n_bytes: np.ndarray, axis: int = -1) -> np.ndarray | np.floating:

@@ -3,24 +3,23 @@
 The prompt is `a b =`; the answer, a + b modulo the prime, is read at `=`. A share of all pairs is trained on, the rest
 is held out, split by the seed.
 
-    python -m interp.models.zoo.modular --out DIR
+    interp zoo train modular --out DIR
 
 Sources: Power et al. 2022 (arXiv:2201.02177); Nanda et al. 2023, Progress Measures for Grokking (arXiv:2301.05217).
 """
 
 import copy
 import json
-import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
+from tqdm.auto import tqdm
 
 from interp.files import write_atomically
 from interp.models import native
-from interp.models.zoo.command import run_training
 from interp.models.zoo.modular_task import (
     Recipe,
     Score,
@@ -34,8 +33,6 @@ from interp.models.zoo.modular_task import (
 )
 from interp.models.zoo.modular_task import prompts as prompts
 from interp.models.zoo.small_card import Fact, SmallCard, write_small_card
-
-log = logging.getLogger(__name__)
 
 CURVE = "curve.json"
 """File beside the final weights: a list of `CurvePoint`."""
@@ -73,11 +70,11 @@ def train(recipe: Recipe | None = None) -> Grokked:
     optimizer = torch.optim.AdamW(learned, lr=recipe.lr, betas=(0.9, 0.98), weight_decay=recipe.weight_decay)
     curve: list[CurvePoint] = []
     states: dict[int, dict[str, Tensor]] = {}
-    for step in range(recipe.most_steps + 1):
+    for step in (bar := tqdm(range(recipe.most_steps + 1), desc="train zoo:modular", unit="step", delay=2)):
         if step % recipe.log_every == 0 or step == recipe.most_steps:
             curve.append(_point(model, step, trained, held_out))
             states[step] = copy.deepcopy(model.state_dict())
-            log.info("%s", curve[-1])
+            bar.set_postfix(loss=f"{curve[-1].test.loss_nats:.3f}", refresh=False)
             if _generalised(curve, recipe) or step == recipe.most_steps:
                 break
         optimizer.param_groups[0]["lr"] = recipe.lr * min(1.0, (step + 1) / recipe.warmup)
@@ -142,18 +139,9 @@ def _card(name: str, recipe: Recipe, point: CurvePoint, untrained: CurvePoint) -
         "It knows prompts of exactly three tokens; any other word becomes `<unk>`, whose embedding is zero. When and "
         "by which frequencies a run generalises depends on the seed: this is one run."
     )
-    command = f"python -m interp.models.zoo.modular --out DIR --seed {recipe.seed}"
+    command = f"interp zoo train modular --out DIR --seed {recipe.seed}"
     origins = (
         "Power et al. 2022, Grokking (arXiv:2201.02177); Nanda et al. 2023, Progress Measures for Grokking via "
         "Mechanistic Interpretability (arXiv:2301.05217)."
     )
     return SmallCard(f"zoo:{name}", about, limits, asdict(recipe), facts, command, origins)
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Train and write the shipped model from the command line."""
-    run_training("modular", lambda out, seed: write(train(Recipe(seed=seed)), out), arguments)
-
-
-if __name__ == "__main__":
-    main()

@@ -13,7 +13,7 @@ from jaxtyping import Int
 
 from interp.errors import InputError, PromptError
 from interp.models.zoo import texts
-from interp.prompts import PromptPair, PromptSet, pair_from_text, read_prompts
+from interp.prompts import PromptPair, PromptSet, pair_from_text
 from interp.prompts.reading import Encoder
 
 DETERMINERS = {
@@ -43,7 +43,7 @@ SWITCHED_WORDS = 2
 def prompts(name: str, encoder: Encoder, *, n: int | None = None, seed: int = 0) -> PromptSet:
     """Make one of the ready prompt sets.
 
-    - `polyglot/agreement`: French verbs after `il` or `ils`, across a short word.
+    - `polyglot/agreement`: verbs after a singular or a plural subject and a few words, in four languages.
     - `polyglot/induction`: a sentence said twice, cut short in the second copy; the answer is the word the first copy
       had there. In the corrupted prompt the first copy has another word, which is the wrong answer; both words stand
       after the same determiner somewhere in the shipped text.
@@ -75,9 +75,26 @@ def prompts(name: str, encoder: Encoder, *, n: int | None = None, seed: int = 0)
     return PromptSet.of(pairs)
 
 
+def agreement_prompts(language: str, encoder: Encoder) -> PromptSet | None:
+    """Make all agreement pairs of one language that the tokenizer can ask; None where it can ask none.
+
+    Args:
+        language: One of `texts.AGREEMENT_IN`.
+        encoder: A model's way from text to tokens.
+    """
+    pairs = [pair for record in texts.read_agreement(language) if (pair := _asked(record, encoder))]
+    return PromptSet.of(pairs) if pairs else None
+
+
 def _agreement(encoder: Encoder, rng: np.random.Generator) -> Iterator[PromptPair]:
-    pairs = read_prompts(texts.AGREEMENT, encoder).pairs
-    yield from (pairs[number] for number in rng.permutation(len(pairs)))
+    records = [record for language in texts.AGREEMENT_IN for record in texts.read_agreement(language)]
+    for number in rng.permutation(len(records)):
+        if pair := _asked(records[number], encoder):
+            yield pair
+
+
+def _asked(record: dict[str, str], encoder: Encoder) -> PromptPair | None:
+    return _pair(encoder, *(record[name] for name in ("clean", "corrupted", "answer", "wrong_answer")))
 
 
 def _induction(encoder: Encoder, rng: np.random.Generator) -> Iterator[PromptPair]:

@@ -8,29 +8,26 @@ The model is one head without residual stream, positions or norm: embedding, att
 to `-3` are the same numbers as hooked models, exactly (`as_native`); the other two arms exist only here, because no
 hooked architecture has their attention: `load_arm("off-by-one", 0)` and `load_arm("relu", 0)`.
 
-    python -m interp.models.zoo.sink --out DIR
+    interp zoo train sink --out DIR
 
 Sources: Ran-Milo 2026 (arXiv:2603.11487); Miller 2023, Attention Is Off By One; Xiao et al. 2023 (arXiv:2309.17453).
 """
 
 import json
-import logging
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
+from tqdm.auto import tqdm
 
 from interp.errors import InputError
 from interp.files import write_atomically
 from interp.models import native, zoo
-from interp.models.zoo.command import run_training
 from interp.models.zoo.sink_native import as_native
 from interp.models.zoo.sink_task import ARMS, Arm, Measured, Recipe, SinkModel, draw_batch, measure
 from interp.models.zoo.small_card import Fact, SmallCard, write_small_card
-
-log = logging.getLogger(__name__)
 
 SEEDS = (0, 1, 2, 3)
 FILE, CURVES = "arms.safetensors", "curves.json"
@@ -54,9 +51,11 @@ def train(recipe: Recipe) -> Trained:
         model = SinkModel(recipe)
     optimizer = torch.optim.Adam(model.parameters(), lr=recipe.lr)
     curve = []
-    for step in range(recipe.steps + 1):
+    what = f"train zoo:sink, {recipe.arm}, seed {recipe.seed}"
+    for step in (bar := tqdm(range(recipe.steps + 1), desc=what, unit="step", delay=2)):
         if step % recipe.log_every == 0 or step == recipe.steps:
             curve.append((step, measure(model, seed=recipe.seed)))
+            bar.set_postfix(loss=f"{curve[-1][1].mse_trigger:.5f}", refresh=False)
         if step == recipe.steps:
             break
         inputs, answers, _ = draw_batch(recipe, recipe.batch, generator)
@@ -64,8 +63,12 @@ def train(recipe: Recipe) -> Trained:
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-    log.info("%s, seed %d: %s", recipe.arm, recipe.seed, curve[-1])
     return Trained(recipe, curve, model)
+
+
+def train_all(seed: int = 0) -> list[Trained]:
+    """Train every arm from every seed, each raised by `seed`."""
+    return [train(Recipe(arm=arm, seed=seed + each)) for arm in ARMS for each in SEEDS]
 
 
 def load_arm(arm: Arm, seed: int) -> SinkModel:
@@ -132,7 +135,7 @@ def _card(name: str, trained: list[Trained]) -> SmallCard:
         "The other two arms cannot be hooked, because no hooked architecture has their attention.",
         recipe,
         [fact for of in trained for fact in _facts(of)],
-        "python -m interp.models.zoo.sink --out DIR",
+        "interp zoo train sink --out DIR",
         "Ran-Milo 2026 (arXiv:2603.11487); Xiao et al. 2023 (arXiv:2309.17453); Miller 2023, Attention Is Off By One.",
     )
 
@@ -144,16 +147,3 @@ def _facts(of: Trained) -> Iterable[Fact]:
     yield Fact(f"{label}: {attention}", last.bos_attention_other, last.bos_attention_trigger, "at triggers", last.n)
     yield Fact(f"{label}: squared error at triggers", last.mse_trigger, before.mse_trigger, "untrained", last.n)
     yield Fact(f"{label}: squared error elsewhere", last.mse_other, before.mse_other, "untrained", last.n)
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Train and write all arms from the command line; `--seed` is added to the four seeds."""
-    run_training(
-        "sink",
-        lambda out, seed: write([train(Recipe(arm=arm, seed=seed + each)) for arm in ARMS for each in SEEDS], out),
-        arguments,
-    )
-
-
-if __name__ == "__main__":
-    main()

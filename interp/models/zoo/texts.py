@@ -3,6 +3,7 @@
 Everything here is plain text with labels made by hand; nothing is taken from a corpus. No torch.
 """
 
+import json
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -11,7 +12,13 @@ TEXT = Path(__file__).parent / "text"
 N_FIRST_LOOK = 36
 """Sentences per language that a first look reads: enough for head scores, and quick."""
 AGREEMENT = TEXT / "agreement_fr.jsonl"
-"""French subject-verb agreement across a clitic: `il y` against `ils y`, so ` était` against ` étaient`."""
+"""French subject-verb agreement across a clitic: `il y` against `ils y`, so ` était` against ` étaient`.
+
+Prompts of equal length that differ in one token, chosen with the answers of a checkpoint of `zoo:polyglot` in view: for
+trying methods on, not for saying how well a model knows French.
+"""
+AGREEMENT_IN = {language: TEXT / "agreement" / f"{language}.jsonl" for language in ("en", "fr", "de", "es")}
+"""Subject-verb agreement across a few words in four languages, written without looking at any model's answers."""
 NO_LANGUAGE = "x"
 """The language of a word that belongs to none, such as a name or a figure."""
 
@@ -89,6 +96,15 @@ def read_symbols() -> list[Symbol]:
     """The shipped names of things, with their emojis."""
     header, rows = _table("symbols.tsv")
     return [Symbol(emoji, dict(zip(header[:-1], words, strict=True))) for *words, emoji in rows]
+
+
+def read_agreement(language: str) -> list[dict[str, str]]:
+    """The agreement prompts of one language: `clean` (singular), `corrupted` (plural), `answer`, `wrong_answer`.
+
+    Args:
+        language: One of `AGREEMENT_IN`.
+    """
+    return [json.loads(line) for line in AGREEMENT_IN[language].read_text(encoding="utf-8").splitlines()]
 
 
 def _alignment(row: str, languages: str, links: str) -> Alignment:

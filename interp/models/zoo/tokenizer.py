@@ -9,7 +9,7 @@ SPECIAL_TOKENS = ["<s>", "</s>", "<pad>"]
 BOS, EOS, PAD = range(3)
 
 
-def train_tokenizer(texts: Iterable[str], *, d_vocab: int) -> Tokenizer:
+def train_tokenizer(texts: Iterable[str], d_vocab: int) -> Tokenizer:
     """Learn a byte-level BPE with `d_vocab` entries; any text can be written in it, so there is no unknown token."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

@@ -39,24 +39,35 @@ def provenance(name: str = "random:tiny") -> Provenance:
     )
 
 
-def patch_sweep(labels: list[str] | None = None, n_layers: int = 6, dim: str = "pos", **notes: object) -> Result:
+def patch_sweep(
+    labels: list[str] | None = None, n_layers: int = 6, dim: str = "pos", n_prompts: int = 12, **notes: object
+) -> Result:
     random = np.random.default_rng(0)
-    n_prompts, width = 12, len(labels or HOSTILE)
+    width = len(labels or HOSTILE)
     values = random.normal(0, 0.15, (n_prompts, n_layers, width))
     values[:, : n_layers // 2, width // 3] += 2.4
     values[:, n_layers // 2 :, width - 1] += 1.8
     values[:, 2, 1] -= 1.2
     mean = values.mean(0)
     dims = ("layer", dim)
-    p = np.where(np.abs(mean) > 1, 0.001, 0.8)
+    p, control = np.where(np.abs(mean) > 1, 0.001, 0.8), random.normal(0, 0.1, mean.shape)
+    # One cell stands out and its placebo does as much, another's placebo does more.
+    control[0, width // 3], control[1, width // 3] = mean[0, width // 3], 2 * mean[1, width // 3]
+    above = mean - control
     data = xr.Dataset(
         {
             "effect": (dims, mean),
             "effect_low": (dims, mean - 0.1),
             "effect_high": (dims, mean + 0.1),
+            "p": (dims, p / 20),
             "p_corrected": (dims, p),
+            "q_fdr": (dims, p / 2),
             "recovered": (dims, mean / 4.2),
-            "control": (dims, random.normal(0, 0.1, mean.shape)),
+            "control": (dims, control),
+            "above_control": (dims, above),
+            "above_control_low": (dims, above - 0.12),
+            "above_control_high": (dims, above + 0.12),
+            "above_control_q_fdr": (dims, np.where(np.abs(above) > 1, 0.002, 0.7)),
             "values": (("prompt", *dims), values),
         },
         {"prompt": np.arange(n_prompts), "layer": np.arange(n_layers), dim: np.arange(width)},
@@ -159,4 +170,30 @@ def probe_by_layer(n_layers: int = 9) -> Result:
         method="Logistic regression on the residual stream.",
         provenance=provenance(),
         notes={"n_prompts": 400},
+    )
+
+
+def emergence() -> Result:
+    """Losses that fall and heads that come up, over steps 0 to 1000; names try to break the page."""
+    steps = np.array([0, 3, 10, 40, 200, 1000])
+    names = ["bits per byte, novels, en", HOSTILE[0], "induction", "previous token"]
+    value = np.stack([4 - np.log1p(steps) / 3, 8 - np.log1p(steps), steps / 1200, np.sqrt(steps / 1200)], axis=1)
+    dims = ("step", "measure")
+    coords = {
+        "step": steps,
+        "measure": np.array(names, object),
+        "tokens_seen": ("step", steps * 8192),
+        "panel": ("measure", np.array(["loss", HOSTILE[0], "heads", "heads"], object)),
+        "unit": ("measure", np.array(["bits per byte", HOSTILE[0], "attention weight", "attention weight"], object)),
+        "meaning": ("measure", np.array(["Lower is better.", HOSTILE[1], "More is more.", "More is more."], object)),
+    }
+    lines = {"value": (dims, value), "value_low": (dims, value - 0.01), "value_high": (dims, value + 0.02)}
+    return Result(
+        kind="emergence",
+        data=xr.Dataset(lines | {"control": ("measure", value[0])}, coords),
+        unit="each measure has its own",
+        sign="What a larger number means depends on the measure",
+        method="Measured on snapshots.",
+        provenance=provenance(),
+        notes={"text": "held-out novels"},
     )

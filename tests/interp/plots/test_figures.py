@@ -15,6 +15,7 @@ MAKERS = {
     "attention_patterns": synthetic.attention,
     "head_scores": synthetic.head_scores,
     "probe_by_layer": synthetic.probe_by_layer,
+    "emergence": synthetic.emergence,
 }
 
 
@@ -24,7 +25,8 @@ def _without_control(result: Result) -> Result:
 
 
 def test_every_kind_has_a_synthetic_result() -> None:
-    assert set(MAKERS) == set(KINDS)
+    # Attribution has results, and a file of tests, of its own.
+    assert {*MAKERS, "attribution"} == set(KINDS)
 
 
 @pytest.mark.parametrize("kind", MAKERS)
@@ -41,7 +43,7 @@ def test_every_figure_says_how_to_read_it(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", MAKERS)
 def test_a_result_without_control_has_no_figure(kind: str) -> None:
-    with pytest.raises(ResultError, match="no control"):
+    with pytest.raises(ResultError, match=r"no control.*(control=True|with its control)"):
         plot(_without_control(MAKERS[kind]()))
 
 
@@ -92,12 +94,104 @@ def test_no_label_is_markup() -> None:
     assert hover == "<b>&lt;s&gt;</b><br>position 3, layer 2"
 
 
-def test_a_symbol_marks_exactly_the_significant_cells() -> None:
+def _symbols(figure, name: str, panel: int = 0) -> set[tuple[int, int]]:
+    """Row and column of each cell of a panel that carries a symbol."""
+    axes = [trace.xaxis for trace in figure.plotly.data if trace.type == "heatmap"]
+    traces = [trace for trace in figure.plotly.data if trace.name == name and trace.xaxis == axes[panel]]
+    return {cell for trace in traces for cell in zip(trace.y, trace.x, strict=True)}
+
+
+def _cells(where: np.ndarray) -> set[tuple[int, int]]:
+    return {tuple(cell) for cell in np.argwhere(where).tolist()}
+
+
+def test_a_diamond_marks_cells_that_do_more_than_their_placebo_and_a_ring_the_rest_of_those_that_stand_out() -> None:
     result = synthetic.patch_sweep()
-    marks = next(trace for trace in plot(result).plotly.data if trace.type == "scatter")
-    layer, pos = np.nonzero(result.data["p_corrected"].values < 0.05)
-    assert len(layer) > 0
-    assert sorted(zip(marks.y, marks.x, strict=True)) == sorted(zip(layer, pos, strict=True))
+    figure, data = plot(result), result.data
+    stands_out = (data["q_fdr"] < 0.05).values
+    differs = (data["above_control_q_fdr"] < 0.05).values
+    more = differs & (np.sign(data["effect"]) == np.sign(data["above_control"])).values
+    assert (stands_out & ~differs).any()
+    assert (stands_out & differs & ~more).any(), "a placebo that does more than the patch is no point for the patch"
+    assert _symbols(figure, "diamond") == _cells(stands_out & more) != set()
+    assert _symbols(figure, "ring") == _cells(stands_out & ~more)
+    assert not _symbols(figure, "ring", panel=1) | _symbols(figure, "diamond", panel=1)
+    assert "Marked: q < 0.05, the false discovery rate of sign-flip tests on 12 prompts" in figure.caption
+    assert "no cell can be marked" not in figure.caption
+
+
+def test_too_few_prompts_to_mark_anything_are_said_to_be() -> None:
+    caption = plot(synthetic.patch_sweep(n_prompts=5)).caption
+    assert "5 prompts allow no p below 0.0625, so no cell can be marked." in caption
+
+
+def _with_heads_and_states() -> Result:
+    """Two layers of three heads at four positions; some cells equal, one unreachable, one mixed, one not run."""
+    shape, dims = (2, 4, 3), ("layer", "pos", "head")
+    effect = np.arange(24.0).reshape(shape) - 8
+    state = np.zeros((2, *shape), np.int8)
+    state[:, :, 0] = 1
+    state[:, 1, 2, 1] = 2
+    state[0, 1, 3, 2] = 1
+    state[1, 0, 3, 0] = 3
+    effect[(state != 0).all(0)] = 0
+    data = xr.Dataset(
+        {
+            "effect": (dims, effect),
+            "control": (dims, effect / 10),
+            "recovered": (dims, effect / 5),
+            "state": (("prompt", *dims), state),
+        },
+        {"prompt": [0, 1], "layer": [0, 1], "pos": np.arange(4), "head": np.arange(3)},
+    )
+    words = {"labels": ["<s>", "the", "the", "x"], "states": ["computed", "equal", "unreachable", "not_run"]}
+    return dataclasses.replace(synthetic.patch_sweep(), data=data, notes={"site": "z", "n_prompts": 2, **words})
+
+
+def test_heads_of_all_layers_are_rows_and_positions_columns() -> None:
+    result = _with_heads_and_states()
+    figure = plot(result)
+    heatmap, control = (trace for trace in figure.plotly.data if trace.type == "heatmap")
+    assert list(figure.plotly.layout.yaxis.ticktext) == ["L0H0", "L0H1", "L0H2", "L1H0", "L1H1", "L1H2"]
+    assert figure.plotly.layout.xaxis.ticktext[2] == "the 2"
+    assert heatmap.z[5][3] == result.data["effect"].sel(layer=1, head=2, pos=3)
+    assert control.z[1][2] == np.float32(result.data["control"].sel(layer=0, head=1, pos=2))
+    assert heatmap.hovertext[4][1] == "<b>L1H1</b> at <b>the</b><br>position 1"
+    assert figure.title == "Patching z by layer, head and position"
+    assert [shape.y0 for shape in figure.plotly.layout.shapes] == [2.5, 2.5], (
+        "a line between the layers, in both panels"
+    )
+
+
+def test_a_zero_that_was_not_computed_is_told_from_one_that_was() -> None:
+    figure = plot(_with_heads_and_states())
+    for panel in (0, 1):
+        assert _symbols(figure, "slant", panel) == {(row, 0) for row in range(6)}
+        assert _symbols(figure, "level", panel) == {(4, 2)}
+    hover = figure.plotly.data[0].hovertext
+    assert "both runs hold the same value" in hover[0][0]
+    assert "nothing that the metric reads comes after it" in hover[4][2]
+    assert "in 1 of 2 prompts: both runs hold" in hover[5][3]
+    assert "in 1 of 2 prompts: not run, because the prompt has no such column" in hover[0][3]
+    assert "<i>" not in hover[1][2]
+    assert "Slanted stroke: both runs" in figure.caption
+    assert "Level stroke: nothing" in figure.caption
+    plain = plot(synthetic.patch_sweep())
+    assert "stroke" not in plain.caption
+    whole = _with_heads_and_states()
+    drawn = plot(dataclasses.replace(whole, data=whole.data.drop_vars("state")))
+    assert drawn.png != figure.png, "the small picture tells them apart, too"
+
+
+def test_many_heads_keep_readable_rows() -> None:
+    heads = synthetic.patch_sweep(dim="head", n_layers=24).data.isel(prompt=0, drop=True).drop_vars("values")
+    data = heads.expand_dims(pos=[0, 1])
+    figure = plot(
+        dataclasses.replace(_with_heads_and_states(), data=data, notes={"labels": ["a", "b"], "n_prompts": 12})
+    ).plotly
+    assert list(figure.layout.yaxis.ticktext) == [f"L{layer}H0" for layer in range(24)]
+    n_rows, margins = 24 * 16, 120
+    assert figure.layout.height - margins >= 4 * n_rows
 
 
 def test_cells_not_run_are_grey_and_said_to_be() -> None:
@@ -113,7 +207,9 @@ def test_cells_not_run_are_grey_and_said_to_be() -> None:
 
 def test_a_single_prompt_has_no_interval_and_no_marks_and_says_so() -> None:
     result = synthetic.patch_sweep()
-    figure = plot(dataclasses.replace(result, data=result.data.drop_vars(["effect_low", "effect_high", "p_corrected"])))
+    figure = plot(
+        dataclasses.replace(result, data=result.data.drop_vars(["effect_low", "effect_high", "p_corrected", "q_fdr"]))
+    )
     assert not [trace for trace in figure.plotly.data if trace.type == "scatter"]
     assert "corrected p" not in figure.plotly.data[0].hovertemplate
     assert "Too few prompts for an interval or a p." in figure.caption
@@ -122,10 +218,12 @@ def test_a_single_prompt_has_no_interval_and_no_marks_and_says_so() -> None:
 def test_the_hover_box_reads_the_numbers_in_the_order_it_names_them() -> None:
     result = synthetic.patch_sweep()
     heatmap = plot(result).plotly.data[0]
-    names = ["effect", "effect_low", "effect_high", "p_corrected", "recovered", "control"]
+    names = ["effect", "effect_low", "effect_high", "p", "p_corrected", "q_fdr", "recovered", "control"]
+    names += ["above_control", "above_control_low", "above_control_high", "above_control_q_fdr"]
     expected = [float(result.data[name].values[2, 1]) for name in names]
     np.testing.assert_allclose(heatmap.customdata[2, 1], expected, rtol=1e-6)
-    words = ["effect", "95 % interval", "to", "corrected p", "recovered", "control"]
+    words = ["effect", "95 % interval", "to", "p", "corrected p", "q", "recovered", "control"]
+    words += ["effect minus control", "95 % interval", "to", "q"]
     for place, word in enumerate(words):
         assert f"{word} %{{customdata[{place}]:" in heatmap.hovertemplate
 
@@ -222,3 +320,20 @@ def test_a_thousand_heads_fit() -> None:
     result = dataclasses.replace(synthetic.attention(), data=data, notes={"str_tokens": [["a"] * 64]})
     packed = plot(result).viewer["prompts"][0]["trained"]
     assert len(packed) / 128 < 2_900, "bytes of base64 per head of 64 tokens"
+
+
+def test_emergence_has_a_panel_for_each_kind_of_measure_and_step_0_on_its_axis() -> None:
+    result = synthetic.emergence()
+    figure = plot(result).plotly
+    shown = [trace for trace in figure.data if trace.mode == "lines+markers"]
+    lines = [trace for trace in figure.data if trace.mode == "lines"]
+    assert [trace.xaxis for trace in shown] == ["x", "x2", "x3", "x3"]
+    for place, (trace, line) in enumerate(zip(shown, lines, strict=True)):
+        np.testing.assert_allclose(trace.y, result.data["value"].values[:, place])
+        np.testing.assert_allclose(np.array(trace.x), result.data["step"].values + 1)
+        np.testing.assert_allclose(trace.error_y.array, 0.02)
+        np.testing.assert_allclose(trace.error_y.arrayminus, 0.01)
+        assert set(line.y) == {result.data["value"].values[0, place]}
+    assert len({(trace.line.dash, trace.marker.symbol) for trace in shown[2:]}) == 2
+    assert figure.layout.xaxis.type == "log"
+    assert (figure.layout.xaxis.tickvals[0], figure.layout.xaxis.ticktext[0]) == (1, "0")

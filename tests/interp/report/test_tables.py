@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import io
 
 import numpy as np
@@ -33,6 +34,17 @@ def test_one_row_per_cell_with_its_label() -> None:
     assert row["label"] == "<s>"
     assert row["effect"] == pytest.approx(float(result.data["effect"].values[2, 3]))
     assert "values" not in frame
+
+
+def test_a_zero_that_was_not_computed_is_told_in_the_table() -> None:
+    result = synthetic.patch_sweep(n_prompts=3)
+    state = np.zeros(result.data["values"].shape, np.int8)
+    state[:, 1, 2], state[0, 3, 4] = 1, 2
+    data = result.data.assign(state=(result.data["values"].dims, state))
+    frame = tidy(dataclasses.replace(result, data=data)).frame.set_index(["layer", "pos"])
+    assert frame["computed_prompts"].loc[[(0, 0), (1, 2), (3, 4)]].tolist() == [3, 0, 2]
+    assert "state" not in frame
+    assert "computed_prompts" not in tidy(result).frame
 
 
 def test_attention_keeps_the_weights_above_the_smallest() -> None:

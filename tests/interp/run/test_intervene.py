@@ -43,6 +43,50 @@ def test_patching_clean_into_clean_changes_nothing_at_all(family, family_model):
                 assert torch.equal(forward(model, batch), before), row.kind
 
 
+SERIAL = ("gpt2", "llama", "qwen2", "qwen3", "gemma2", "gemma3", "mistral", "mixtral", "gpt_oss")
+"""Decoders that have a `resid_mid`."""
+
+
+def two_runs(model):
+    """Two prompts of one length, and what they have at `resid_mid`."""
+    n = min(len(encode(model, text)) for text in TEXTS)
+    return [TokenBatch.of([encode(model, text)[:n]]) for text in TEXTS]
+
+
+@pytest.mark.parametrize("name", SERIAL)
+def test_patching_resid_mid_makes_everything_after_it_the_clean_run(family_model, name):
+    model = family_model(name)
+    clean, corrupted = two_runs(model)
+    target = forward(model, clean)
+    assert (forward(model, corrupted) - target).abs().max() > 0.1, "the two runs must differ, or this proves nothing"
+    for layer in range(3):
+        site = Site(layer, "resid_mid")
+        after = [Site(layer, "resid_post"), *(Site(late, "z") for late in range(layer + 1, 3)), Site(2, "resid_post")]
+        after = list(dict.fromkeys(after))
+        wanted = capture(model, clean, after)
+        with intervene(model, {site: Patch(capture(model, clean, [site])[site])}):
+            torch.testing.assert_close(forward(model, corrupted), target, rtol=0, atol=2e-5)
+            found = capture(model, corrupted, after)
+        for late in after:
+            torch.testing.assert_close(found[late], wanted[late], rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize("name", SERIAL)
+def test_resid_mid_and_mlp_out_are_edited_together(family_model, name):
+    model = family_model(name)
+    clean, corrupted = two_runs(model)
+    mid, out, after = Site(1, "resid_mid"), Site(1, "mlp_out"), Site(1, "resid_post")
+    kept = capture(model, clean, [mid, out])
+    added = torch.linspace(-1, 1, 32)
+    for plan in ({mid: Patch(kept[mid]), out: Steer(added)}, {out: Steer(added), mid: Patch(kept[mid])}):
+        with intervene(model, plan):
+            found = capture(model, corrupted, [after])[after]
+        torch.testing.assert_close(found, kept[mid] + kept[out] + added, rtol=0, atol=2e-5)
+    with intervene(model, {mid: Patch(kept[mid]), out: Ablate.zero()}):
+        found = capture(model, corrupted, [after])[after]
+    torch.testing.assert_close(found, kept[mid], rtol=0, atol=2e-5)
+
+
 def test_an_edit_changes_the_logits_where_it_is_called_causal_and_is_refused_where_not(family, family_model):
     model = family_model(family)
     batch = batch_of(model)

@@ -6,7 +6,16 @@ import torch
 
 from interp.errors import InputError, ModelError
 from interp.models.zoo.corpus import read_novels
-from interp.models.zoo.measure import Estimate, TextLoss, byte_unigram_bits, estimate, repeated_random_loss, text_loss
+from interp.models.zoo.measure import (
+    Estimate,
+    TextLoss,
+    byte_unigram_bits,
+    estimate,
+    next_log_probs,
+    repeated_random_loss,
+    share,
+    text_loss,
+)
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +123,30 @@ def test_an_estimate_is_a_mean_with_its_interval():
     assert (found.value, found.n) == (3.0, 4)
     assert 1 <= found.low < 3 < found.high <= 6
     assert estimate(np.ones(5)) == Estimate(1.0, 1.0, 1.0, 5)
+
+
+def test_a_share_has_wilsons_interval():
+    # Wilson at 9 of 10 by hand: centre (0.9 + z²/20) / (1 + z²/10), half-width z sqrt(0.009 + z²/400) / (1 + z²/10).
+    z2, n = 1.959964**2, 10
+    centre, half = (0.9 + z2 / 20) / (1 + z2 / 10), (z2 * (0.009 + z2 / 400)) ** 0.5 / (1 + z2 / 10)
+    found = share(np.arange(n) > 0)
+    assert found.value == 0.9
+    assert (found.low, found.high, found.n) == (pytest.approx(centre - half), pytest.approx(centre + half), n)
+    assert share(np.ones(5, bool)).low < share(np.ones(5, bool)).high == pytest.approx(1)
+
+
+def test_the_text_after_a_prompt_is_scored_and_the_prompt_is_not(trained_model, uniform_model, recipe):
+    prompts, following = ["la maison", "the old clock was"], [" était nuit", " letter"]
+    found = next_log_probs(uniform_model, prompts, following)
+    np.testing.assert_allclose(found, -math.log(recipe.d_vocab), rtol=1e-5)
+    wanted = []
+    for prompt, end in zip(prompts, following, strict=True):
+        start = trained_model.tokenizer(prompt)["input_ids"]
+        ids = trained_model.tokenizer(end, add_special_tokens=False)["input_ids"]
+        with torch.no_grad():
+            log_probs = trained_model(torch.tensor([[*start, *ids]]))[0].log_softmax(-1)
+        wanted.append(np.mean([log_probs[len(start) + at - 1, token].item() for at, token in enumerate(ids)]))
+    np.testing.assert_allclose(next_log_probs(trained_model, prompts, following), wanted, rtol=1e-4)
 
 
 def test_the_shipped_model_copies_and_random_weights_do_not(shipped):

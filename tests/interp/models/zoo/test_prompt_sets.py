@@ -3,8 +3,8 @@ import pytest
 
 from interp.errors import InputError, PromptError
 from interp.models import zoo
-from interp.models.zoo.prompt_sets import ARTICLES, NAMES, prompts
-from interp.models.zoo.texts import AGREEMENT, read_sentences, read_switched
+from interp.models.zoo.prompt_sets import ARTICLES, NAMES, agreement_prompts, prompts
+from interp.models.zoo.texts import AGREEMENT_IN, read_agreement, read_sentences, read_switched
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +51,26 @@ def same(left, right) -> bool:
     )
 
 
-def test_agreement_is_the_shipped_file(encoder):
-    assert len(prompts("polyglot/agreement", encoder)) == len(AGREEMENT.read_text(encoding="utf-8").splitlines())
+def test_agreement_asks_every_shipped_pair_of_all_languages(encoder):
+    records = [record for language in AGREEMENT_IN for record in read_agreement(language)]
+    made = prompts("polyglot/agreement", encoder)
+    assert len(made) == len(records) >= 48
+    asked = {(written(encoder, pair.clean[1:]), written(encoder, pair.corrupted[1:])) for pair in made}
+    assert asked == {(record["clean"], record["corrupted"]) for record in records}
+    # What both sides end with stands for itself, so that a patch at the verb's place is a patch at the verb's place.
+    for pair in made:
+        words = written(encoder, pair.clean[1:]).split()[-2:]
+        shared = len(encoder.encode_answer(" " + " ".join(words)))
+        aligned = pair.aligned_positions[-shared:]
+        np.testing.assert_array_equal(pair.clean[aligned[:, 0]], pair.corrupted[aligned[:, 1]])
+
+
+def test_agreement_of_one_language_holds_its_pairs_alone(encoder):
+    for language in AGREEMENT_IN:
+        made = agreement_prompts(language, encoder)
+        assert [written(encoder, pair.clean[1:]) for pair in made] == [
+            record["clean"] for record in read_agreement(language)
+        ]
 
 
 def test_induction_repeats_a_sentence_and_asks_for_the_word_that_stood_there(encoder):
@@ -108,7 +126,7 @@ def test_switch_shows_two_words_of_the_new_language_and_asks_which_goes_on(encod
 
 @pytest.mark.parametrize("name", ["polyglot/language", "polyglot/switch"])
 def test_the_shipped_model_tells_the_two_sides_apart(name, model, encoder):
-    from interp.zoo_card import logit_differences
+    from interp.zoo_agreement import logit_differences
 
     made = prompts(name, encoder, n=32)
     clean, corrupted = (logit_differences(model, made, side) for side in ("clean", "corrupted"))

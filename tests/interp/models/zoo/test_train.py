@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,17 +10,23 @@ import numpy as np
 import pytest
 import torch
 
-from interp.errors import InputError
+from interp.errors import InputError, ModelError
 from interp.models.zoo import train as training
-from interp.models.zoo.corpus import Mixture
+from interp.models.zoo.recipe import learning_rate
+from interp.models.zoo.state import TRAINING, snapshot_steps
 
 EVERY = 5
 CHILD = """
 import json, logging, sys
 from pathlib import Path
-from interp.models.zoo.train import Recipe, train
+from interp.models.zoo.mixture import Mixture
+from interp.models.zoo.recipe import Recipe
+from interp.models.zoo.train import train
 logging.basicConfig(level=logging.INFO, format="%(message)s")
-train(Path(sys.argv[1]), Path(sys.argv[2]), Recipe(**json.loads(sys.argv[3])), every=int(sys.argv[4]))
+told = json.loads(sys.argv[3])
+mixtures = {name: Mixture(**told[name]) for name in ("mixture", "final_mixture")}
+recipe = Recipe(**told | mixtures)
+train(Path(sys.argv[1]), Path(sys.argv[2]), recipe, every=int(sys.argv[4]))
 """
 
 
@@ -40,11 +47,10 @@ def test_the_loss_goes_down(trained, recipe):
 
 
 def test_the_model_says_how_it_was_trained(trained, recipe):
-    told = json.loads((trained / "model" / training.TRAINING).read_text())
+    told = json.loads((trained / "model" / TRAINING).read_text())
     assert told["steps"] == recipe.steps
     assert told["tokens_seen"] == recipe.steps * recipe.batch * recipe.n_ctx == 30 * 4 * 160
     assert told["recipe"] == asdict(recipe)
-    assert told["mixture"] == asdict(Mixture())
 
 
 def test_the_written_model_loads_as_any_other(trained, recipe, trained_model):
@@ -59,6 +65,25 @@ def test_the_written_model_loads_as_any_other(trained, recipe, trained_model):
     loaded = dict(trained_model.original_model.named_parameters())
     name = next(name for name in loaded if "layers.1" in name and "down_proj" in name)
     torch.testing.assert_close(loaded[name].detach(), saved.bfloat16().float(), rtol=0, atol=0)
+
+
+def test_the_last_step_was_taken_at_its_own_learning_rate(trained, recipe):
+    rates = [saved["param_groups"][0]["lr"] for saved in checkpoint(trained)["optimizers"]]
+    last = learning_rate(recipe.steps - 1, recipe)
+    assert 0 < last < 0.1
+    assert rates == [recipe.muon_lr * last, recipe.adam_lr * last]
+
+
+def test_snapshots_are_kept_along_the_way(trained, recipe):
+    kept = snapshot_steps(recipe.steps)
+    assert sorted(path.name for path in (trained / "snapshots").iterdir()) == [f"{step:06d}" for step in kept]
+    told = [json.loads((training.snapshot_directory(trained, step) / TRAINING).read_text()) for step in kept]
+    assert [each["steps"] for each in told] == kept
+    weights = [
+        (training.snapshot_directory(trained, step) / "model.safetensors").read_bytes() for step in (0, 1, recipe.steps)
+    ]
+    assert len(set(weights)) == 3
+    assert weights[-1] == (trained / "model" / "model.safetensors").read_bytes()
 
 
 def test_a_finished_run_takes_no_more_steps(corpus, trained, recipe):
@@ -76,57 +101,59 @@ def test_another_recipe_is_refused_and_named(corpus, trained, recipe):
     assert (trained / "checkpoint.pt").read_bytes() == before
 
 
-def test_the_learning_rate_warms_up_and_falls(recipe):
-    rates = [training.learning_rate(step, recipe) for step in range(recipe.steps + 1)]
-    assert rates[:3] == pytest.approx([1 / 3, 2 / 3, 1])
-    assert rates[3] == 1
-    assert (np.diff(rates[3:]) < 0).all()
-    assert rates[-1] == pytest.approx(0.05)
+def test_a_device_that_is_not_here_is_refused_and_nothing_written(corpus, recipe, tmp_path):
+    with pytest.raises(InputError, match="Device 'tpu:9' cannot be used"):
+        training.train(corpus, tmp_path / "state", recipe, device="tpu:9")
+    assert not (tmp_path / "state").exists()
 
 
-def test_the_loss_leaves_out_what_is_not_scored(recipe):
-    model = training.build_model(recipe)
-    tokens = torch.arange(20).reshape(2, 10)
-    scored = torch.zeros(2, 10, dtype=torch.bool)
-    scored[0, 4] = scored[1, 7] = True
-    logits = model(tokens).logits.float().log_softmax(-1)
-    wanted = -(logits[0, 3, tokens[0, 4]] + logits[1, 6, tokens[1, 7]]) / 2
-    # Computed in bfloat16 there, in float32 here.
-    torch.testing.assert_close(training.loss_nats(model, tokens, scored), wanted, rtol=0, atol=0.02)
+def test_a_loss_that_is_not_finite_ends_the_training_before_it_is_logged(corpus, recipe, tmp_path):
+    with pytest.raises(ModelError, match=r"The loss of step \d+ is nan.*lower learning rates"):
+        training.train(corpus, tmp_path, replace(recipe, adam_lr=float("inf")), every=1)
+    assert all(np.isfinite(entry["loss_nats"]) for entry in read_log(tmp_path))
+    assert checkpoint(tmp_path)["step"] == len(read_log(tmp_path)) < recipe.steps
 
 
-@pytest.mark.parametrize("missing", ["corpus", "state"])
-def test_the_command_refuses_bad_input_and_writes_nothing(corpus, tmp_path, capsys, missing):
-    state = tmp_path / "state"
-    given = {"corpus": ["--state", str(state), "--corpus", str(tmp_path)], "state": ["--corpus", str(corpus)]}
-    with pytest.raises(SystemExit) as stopped:
-        training.main(given[missing])
-    assert stopped.value.code == 2
-    assert {"corpus": "No file eng.train.txt", "state": "--state"}[missing] in capsys.readouterr().err
-    assert not state.exists()
+def test_the_loss_is_compiled_where_asked(corpus, recipe, tmp_path, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(torch, "compile", lambda function: compiled.append(function) or function)
+    for asked in (False, True):
+        training.train(corpus, tmp_path / str(asked), replace(recipe, steps=1), compiled=asked)
+    assert compiled == [training.loss_nats]
 
 
-def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(corpus, trained, recipe, tmp_path):
-    settings = [str(corpus), str(tmp_path), json.dumps(asdict(recipe)), str(EVERY)]
+def test_fifty_steps_of_a_killed_run_end_with_the_weights_of_an_undisturbed_one(corpus, recipe, tmp_path):
+    recipe = replace(recipe, steps=50)
+    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
+    training.train(corpus, undisturbed, recipe)
+    settings = [str(corpus), str(killed), json.dumps(asdict(recipe)), str(EVERY)]
     command = [sys.executable, "-c", CHILD, *settings]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=dict(os.environ)) as child:
         assert child.stderr is not None
         n_checkpoints = 0
         for line in child.stderr:
-            n_checkpoints += line.startswith("step ")
+            n_checkpoints += bool(re.search(r"step \d+: loss", line))
             # The line comes before its checkpoint is written: two are whole, and the third may be cut off.
             if n_checkpoints == 3:
                 child.kill()
                 break
     assert child.returncode == -signal.SIGKILL
-    assert 2 * EVERY <= checkpoint(tmp_path)["step"] < recipe.steps
-    assert 3 * EVERY <= len(read_log(tmp_path)) < recipe.steps
-    assert not (tmp_path / "model").exists()
+    assert 2 * EVERY <= checkpoint(killed)["step"] < recipe.steps
+    assert 3 * EVERY <= len(read_log(killed)) < recipe.steps
+    assert not (killed / "model").exists()
 
-    training.train(corpus, tmp_path, recipe)
+    training.train(corpus, killed, recipe)
 
-    resumed, undisturbed = checkpoint(tmp_path)["model"], checkpoint(trained)["model"]
-    assert resumed.keys() == undisturbed.keys()
-    assert all(torch.equal(resumed[name], undisturbed[name]) for name in resumed)
-    shipped = [(state / "model" / "model.safetensors").read_bytes() for state in (tmp_path, trained)]
-    assert shipped[0] == shipped[1]
+    weights = [checkpoint(state)["model"] for state in (killed, undisturbed)]
+    assert weights[0].keys() == weights[1].keys()
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    files = [
+        {path.relative_to(state): path.read_bytes() for path in state.rglob("*.safetensors")}
+        for state in (killed, undisturbed)
+    ]
+    assert len(files[0]) == len(snapshot_steps(recipe.steps)) + 2
+    assert files[0] == files[1]
+    # Each step once, with the loss of the undisturbed run.
+    told = [[(entry["step"], entry["loss_nats"]) for entry in read_log(state)] for state in (killed, undisturbed)]
+    assert [step for step, _ in told[0]] == list(range(recipe.steps))
+    assert told[0] == told[1]

@@ -2,19 +2,19 @@
 
 import json
 
-import numpy as np
 import pytest
 
 from interp import zoo_card
-from interp.attention import head_scores
 from interp.errors import InputError
-from interp.models.zoo.texts import AGREEMENT
+from interp.zoo_figures import Sizes
+
+SIZES = Sizes(characters=1600, openings=4, switches=1, controls=2)
 
 
 @pytest.fixture(scope="module")
 def written(trained, corpus, tmp_path_factory):
     out = tmp_path_factory.mktemp("card")
-    paths = zoo_card.write_card(str(trained / "model"), corpus=corpus, out=out, characters=1600, n_controls=2)
+    paths = zoo_card.write_card(str(trained / "model"), corpus=corpus, out=out, sizes=SIZES)
     assert [path.parent for path in paths] == [out, out]
     return json.loads((out / "card.json").read_text(encoding="utf-8")), (out / "README.md").read_text(encoding="utf-8")
 
@@ -27,16 +27,6 @@ def test_the_card_measures_held_out_text_of_every_language(written):
         assert [text.splitlines()[0][:7] for text in score["held_out"]] == ["Novel 2", "Novel 3"]
         assert 1600 <= score["held_out_bytes"] < 1800
         assert score["bits_per_byte"]["high"] < score["random_weights"]
-
-
-def test_the_best_head_is_the_best_of_all(trained_model, uniform_model):
-    scores = head_scores(trained_model, texts=None, control_models=[uniform_model], n_sequences=4)
-    for found in zoo_card.best_heads(scores):
-        of_kind = scores.data.sel(detector=found.detector)
-        layer, head = int(found.head[1]), int(found.head[3])
-        assert found.score == of_kind["score"].max() == of_kind["score"].sel(layer=layer, head=head)
-        assert found.low == of_kind["score_low"].sel(layer=layer, head=head)
-        assert found.threshold == of_kind["threshold"]
 
 
 def test_head_scores_stand_in_the_card(written):
@@ -54,24 +44,26 @@ def test_head_scores_stand_in_the_card(written):
         assert f"{found['score']:.2f} ({found['low']:.2f} to {found['high']:.2f})" in card
 
 
-def test_agreement_is_counted_by_pairs(trained_model, uniform_model):
-    found = zoo_card.measure_agreement(trained_model, uniform_model)
-    prompts = [json.loads(line) for line in AGREEMENT.read_text(encoding="utf-8").splitlines()]
-    assert found.n_pairs == len(prompts)
-    assert found.example == prompts[0]
-    differences, right = [], []
-    for prompt in prompts:
-        answer, wrong = (
-            trained_model.tokenizer(prompt[name], add_special_tokens=False)["input_ids"]
-            for name in ("answer", "wrong_answer")
-        )
-        sides = [trained_model(trained_model.to_tokens(prompt[side]))[0, -1] for side in ("clean", "corrupted")]
-        clean, corrupted = ((logits[answer] - logits[wrong]).item() for logits in sides)
-        differences.append((clean, corrupted))
-        right.append(clean > 0 > corrupted)
-    np.testing.assert_allclose([found.clean.value, found.corrupted.value], np.mean(differences, axis=0), atol=1e-4)
-    assert found.right == np.mean(right)
-    assert found.random_weights == 0
+def test_what_is_measured_stands_in_the_card(written):
+    told, card = written
+    assert [found["language"] for found in told["fidelity"]] == ["en", "fr", "de", "es"]
+    assert all(found["same"]["n"] == SIZES.openings for found in told["fidelity"])
+    assert [found["words_after"] for found in told["switching"]] == [0, 1, 2, 4, 8]
+    assert all(found["new"]["n"] == 12 * SIZES.switches for found in told["switching"])
+    assert [found["text"] for found in told["sinks"]] == ["held-out novels", "shipped sentences"]
+    assert [found["language"] for found in told["agreement"]] == ["fr"]
+    assert told["aligned_train"] == 54
+    assert "54 line-aligned sentences" in card
+
+
+def test_what_is_a_share_of_samples_is_told_so(written):
+    told, _ = written
+    for figures, n_sampled in (("figures", "n_sampled"), ("held_out_figures", "n_sampled_held_out")):
+        assert len(told[n_sampled]) == 9
+        assert set(told[n_sampled]) < set(told[figures])
+        assert all(name.startswith(("goes on in", "new language")) for name in told[n_sampled])
+    language, *_ = told["languages"]
+    assert told["held_out_figures"]["bits per byte, held-out novels, en"] == language["bits_per_byte"]["value"]
 
 
 def test_the_command_names_the_files_it_wrote_and_refuses_the_rest(trained, corpus, tmp_path, capsys):

@@ -1,0 +1,109 @@
+"""How `zoo:polyglot` is trained: its shape, its optimizers, its learning rate and its loss."""
+
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from interp.models.zoo import tokenizer as bpe
+from interp.models.zoo.mixture import Mixture
+
+OPTIMIZER = "Muon for the matrices inside the blocks, AdamW for the embedding and the norms"
+
+FINAL = Mixture(
+    natural=0.90,
+    repeated_passage=0.03,
+    repeated_random=0.02,
+    language_change=0.02,
+    clause_change=0.015,
+    switched=0.015,
+)
+"""Mostly natural text: a model whose last reading changes language often changes it unasked."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides what the trained model is."""
+
+    d_vocab: int = 4096
+    d_model: int = 256
+    n_layers: int = 4
+    n_heads: int = 4
+    d_mlp: int = 704
+    n_ctx: int = 512
+    batch: int = 16
+    steps: int = 2300
+    warmup: int = 60
+    decay: float = 0.4
+    """Share of the steps, at the end, over which the learning rate falls to nothing."""
+    muon_lr: float = 0.02
+    adam_lr: float = 2e-3
+    weight_decay: float = 0.05
+    seed: int = 0
+    mixture: Mixture = field(default_factory=Mixture)
+    final_mixture: Mixture = field(default=FINAL)
+    """What is read while the learning rate falls."""
+
+    @property
+    def n_level(self) -> int:
+        """Steps before the learning rate begins to fall."""
+        return self.steps - round(self.decay * self.steps)
+
+    def mixture_at(self, step: int) -> Mixture:
+        """What is read in a step."""
+        return self.mixture if step < self.n_level else self.final_mixture
+
+
+def build_model(recipe: Recipe) -> LlamaForCausalLM:
+    """Build the untrained Llama of a recipe, with weights drawn from the recipe's seed."""
+    torch.manual_seed(recipe.seed)
+    config = LlamaConfig(
+        vocab_size=recipe.d_vocab,
+        hidden_size=recipe.d_model,
+        intermediate_size=recipe.d_mlp,
+        num_hidden_layers=recipe.n_layers,
+        num_attention_heads=recipe.n_heads,
+        num_key_value_heads=recipe.n_heads,
+        max_position_embeddings=recipe.n_ctx,
+        tie_word_embeddings=True,
+        bos_token_id=bpe.BOS,
+        eos_token_id=bpe.EOS,
+        pad_token_id=bpe.PAD,
+    )
+    return LlamaForCausalLM(config)
+
+
+def learning_rate(step: int, recipe: Recipe) -> float:
+    """Factor on the peak rate: linear warm-up, level, then a linear fall to nothing.
+
+    Source: Hägele et al. 2024, Scaling Laws and Compute-Optimal Training Beyond Fixed Training Durations
+    (arXiv:2405.18392).
+    """
+    rising, falling = (step + 1) / recipe.warmup, (recipe.steps - step) / (recipe.decay * recipe.steps)
+    return min(rising, falling, 1.0)
+
+
+def build_optimizers(model: LlamaForCausalLM, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices inside the blocks, AdamW for the embedding and the norms.
+
+    Source: Jordan et al. 2024, Muon (github.com/KellerJordan/Muon).
+    """
+    inside = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n and "lm_head" not in n]
+    chosen = {id(p) for p in inside}
+    rest = [p for p in model.parameters() if id(p) not in chosen]
+    return [
+        torch.optim.Muon(inside, lr=recipe.muon_lr, weight_decay=recipe.weight_decay, momentum=0.95),
+        torch.optim.AdamW(rest, lr=recipe.adam_lr, betas=(0.9, 0.95), weight_decay=0.0),
+    ]
+
+
+def loss_nats(
+    model: LlamaForCausalLM, tokens: Int[Tensor, "batch pos"], scored: Bool[Tensor, "batch pos"]
+) -> Float[Tensor, ""]:
+    """Mean cross-entropy of the scored tokens, in nats."""
+    with torch.autocast(tokens.device.type, dtype=torch.bfloat16):
+        logits = model(tokens[:, :-1]).logits
+    targets = tokens[:, 1:].masked_fill(~scored[:, 1:], -100)
+    return torch.nn.functional.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=-100)
