@@ -46,20 +46,26 @@ class Calibration:
         self.sweep, self.groups, self.n_layers = sweep, sweep._groups, sweep.decoder.n_layers
         self.work = [predicted_work(sweep.prompts, sweep.plan, group, self.n_layers) for group in self.groups]
         self.largest = max(range(len(self.groups)), key=lambda group: len(self.groups[group]) * self._n_pos(group))
-        seconds = seconds_of(lambda: self._runs(1))
-        # The first run of all also prepares what later ones find ready.
-        seconds = seconds_of(lambda: self._runs(1)) if seconds < SHORT_SECONDS else seconds
+        seconds = self._keep_runs(1)
         self.row_seconds = seconds / (2 * self._n_pos(self.largest))
         rows = min(MOST_ROWS, budget_seconds / 2 / self.row_seconds)
         self.n_prompts = int(np.clip(rows // (4 * self._n_pos(self.largest)), 1, len(self.groups[self.largest])))
-        with HeldMemory() as memory:
-            self.few, self.pair = self._runs(self.n_prompts)
-            self.runs_held = memory.held / self.n_prompts
-            self.runs_peak = memory.peak / self.n_prompts
+        if self.n_prompts > 1:
+            self._keep_runs(self.n_prompts)
         self.passes = self._passes(rows)
 
     def _n_pos(self, group: int) -> int:
         return len(getattr(self.sweep.prompts.pairs[self.groups[group][0]], self.sweep.plan.base))
+
+    def _keep_runs(self, n: int) -> float:
+        """Make the two runs of a few prompts, count their memory by prompt, and say how long they took."""
+        with HeldMemory() as memory:
+            began = time.perf_counter()
+            self.few, self.pair = self._runs(n)
+            seconds = time.perf_counter() - began
+            self.runs_held, self.runs_peak = memory.held / n, memory.peak / n
+        # Counting costs microseconds an operation, and the first run of all prepares what later ones find ready.
+        return seconds_of(lambda: self._runs(n)) if seconds < SHORT_SECONDS else seconds
 
     def _runs(self, n: int) -> tuple[ExactSweep, Pair]:
         members, plan = self.groups[self.largest][:n], self.sweep.plan
@@ -72,12 +78,12 @@ class Calibration:
     def _passes(self, rows: float) -> list[tuple[float, float, float, float]]:
         """Rows, rows times blocks, seconds and peak bytes of a small and a larger pass."""
         found, whole = [], self.few._group(self.pair, 0)
-        for share in (1 / 3, 1):
-            group = self._some_cells(whole, rows * share)
+        for target in (rows / 3, rows):
+            # One column may be more than was asked for: the second pass is still to be the larger one.
+            group = self._some_cells(whole, max([target, *(2 * done[0] for done in found)]))
             n_rows, blocks = self._size(group)
             with HeldMemory() as memory:
                 seconds = seconds_of(lambda group=group: list(group.values(_ignore)))
-            # Counting costs microseconds an operation, which only short passes feel.
             if seconds < SHORT_SECONDS:
                 seconds = seconds_of(lambda group=group: list(group.values(_ignore)))
             found.append((n_rows, blocks, seconds, float(memory.peak)))

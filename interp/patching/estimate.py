@@ -24,7 +24,7 @@ from interp.types import Model, PerPrompt
 
 CALIBRATION_SECONDS = 2.0
 _TIMED_CELLS = 64
-ALLOCATOR = 1.6
+ALLOCATOR = 1.55
 """How much a process grows for each byte of tensors at their peak: freed blocks of other sizes stay, and products of
 matrices want scratch space. Measured with glibc, see the test of `estimate_sweep`."""
 _ARRAYS = 14

@@ -119,7 +119,8 @@ def _how_to_read(what: str, palette: Palette, marks: dict[str, Bool[np.ndarray, 
         "one of the other run, and the metric is compared with the run that was not patched. "
         f"{positive} means the metric rose, {negative} that it fell, white no change"
         f"{f'; {marked}' if marks else ''}. "
-        "The control panel shows the same sweep with a placebo: an effect counts only as far as it exceeds its control. "
+        "The control panel shows the same sweep with a placebo: "
+        "an effect counts only as far as it exceeds its control. "
         "A strong cell shows that the activation carries what differs between the prompts there; it does not show that "
         "the model computes it there, or that nothing else carries it."
     )

@@ -123,7 +123,9 @@ def decoder(request, double_model):
     return double_model(request.param)
 
 
-@pytest.mark.parametrize("sender", SENDERS, ids=str)
+@pytest.mark.parametrize(
+    "sender", [SENDERS[0], *(pytest.param(s, marks=pytest.mark.slow) for s in SENDERS[1:])], ids=str
+)
 def test_direct_paths_equal_plain_hooks(decoder, sender):
     prompts = prompts_of(6, 6)
     oracle, changed = Hooks(decoder, prompts), 0
@@ -186,9 +188,10 @@ def test_an_mlp_passes_on_what_it_hears_only_if_asked(double_model):
     assert abs(direct_ - through) > 1e-3
 
 
-def test_everything_sends_to_the_logits_what_the_other_run_says(decoder):
+@pytest.mark.parametrize("family", ["gemma2", "gpt_neox"])
+def test_everything_sends_to_the_logits_what_the_other_run_says(double_model, family):
     prompts = prompts_of(7, 7)
-    found = path_patch(decoder, prompts, EVERYTHING, [LOGITS], through_mlps=False).data
+    found = path_patch(double_model(family), prompts, EVERYTHING, [LOGITS], through_mlps=False).data
     assert found["recovered"].item() == pytest.approx(1, abs=1e-10)
     assert abs(found["control"].item() - found["effect"].item()) > 1e-3
 
