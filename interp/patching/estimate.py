@@ -8,7 +8,7 @@ import numpy as np
 from interp.errors import InputError
 from interp.metrics import Metric
 from interp.models import facts
-from interp.patching.calibration import Calibration, Cost, seconds_of
+from interp.patching.calibration import SCRATCH_BYTES, Calibration, Cost, seconds_of
 from interp.patching.cells import By, columns_of
 from interp.patching.exact import ExactSweep
 from interp.patching.held import HeldMemory
@@ -24,9 +24,6 @@ from interp.types import Model, PerPrompt
 
 CALIBRATION_SECONDS = 2.0
 _TIMED_CELLS = 64
-ALLOCATOR = 1.55
-"""How much a process grows for each byte of tensors at their peak: freed blocks of other sizes stay, and products of
-matrices want scratch space. Measured with glibc, see the test of `estimate_sweep`."""
 _ARRAYS = 14
 """Arrays of one number per prompt and cell that labelling holds at once."""
 
@@ -76,9 +73,10 @@ def estimate_sweep(  # noqa: PLR0913 -- the settings of patch_sweep; all but the
 ) -> Estimate:
     """Say what `patch_sweep` with these settings will take, from a few of its passes.
 
-    Seconds are for this machine as busy as it is now. Memory is counted tensor by tensor on a few prompts and scaled:
-    expect the process to grow by within a fifth of it. Cells that turn out equal although their tokens do not tell
-    (a head that writes nothing, say) are counted as if they needed work.
+    Seconds are for this machine as busy as it is now, and rather too many: small passes are slower than large ones.
+    Memory is counted tensor by tensor on a few prompts and scaled; a process on the CPU grows by within a fifth of it.
+    Cells that turn out equal although their tokens do not tell (a head that writes nothing, say) are counted as if they
+    needed work.
 
     Args:
         model: A hooked model.
@@ -111,9 +109,7 @@ def estimate_sweep(  # noqa: PLR0913 -- the settings of patch_sweep; all but the
         computed = sum(work.cells for work in calibration.work)
         # The runs are still there while the numbers are labelled.
         labels = Cost(labels.seconds, labels.peak_bytes + calibration.runs_held * min(len(prompts), 64))
-    return Estimate(
-        cells, computed, cost.seconds + labels.seconds, int(max(ALLOCATOR * cost.peak_bytes, labels.peak_bytes)), path
-    )
+    return Estimate(cells, computed, cost.seconds + labels.seconds, int(max(cost.peak_bytes, labels.peak_bytes)), path)
 
 
 def _labelling(n_prompts: int, n_cells: int, times: int) -> Cost:
@@ -149,7 +145,7 @@ def _by_hooks(model: Model, prompts: PromptSet, plan: SweepPlan, *, control: boo
     reference = 4.0 * known.d_vocab * len(prompts)
     patched = source + reference + at_once * (per_row + source / len(prompts) / len(plan.layers))
     runs = n_rows * (1 + len(plan.layers) * (1 + control)) + 3 * len(prompts)
-    return Cost(runs * row_seconds, max(plain, patched))
+    return Cost(runs * row_seconds, SCRATCH_BYTES + max(plain, patched))
 
 
 def parse_bytes(text: str) -> int:

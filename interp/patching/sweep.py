@@ -44,8 +44,9 @@ def patch_sweep(  # noqa: PLR0913 -- one call for every way to sweep; all but th
 
     Each cell equals a full forward pass with that one patch, beside a placebo of the same size in a random direction.
     Where the engine knows the model it computes only what the patch can change, after comparing a few cells with full
-    hooked passes; `notes["path"]` of the result says which way was taken. An effect says that this activation is enough (denoising) or needed (noising) to move the metric between these two prompts; it
-    does not say that the model computes anything there, nor that other prompts would agree.
+    hooked passes; `notes["path"]` of the result says which way was taken. An effect says that this activation is enough
+    (denoising) or needed (noising) to move the metric between these two prompts; it does not say that the model
+    computes anything there, nor that other prompts would agree.
 
     Args:
         model: A hooked model.

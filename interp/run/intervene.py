@@ -10,12 +10,12 @@ from torch import Tensor
 
 from interp.errors import HookError, SiteError
 from interp.models import require_causal
+from interp.models.architecture import norm_placement
 from interp.run.hooks import hooked
 from interp.run.interventions import Intervention
 from interp.run.places import check_places
 from interp.sites import Site
 from interp.types import Model
-
 
 Edit = Callable[[Tensor], Tensor]
 
@@ -47,8 +47,9 @@ def intervene(model: Model, plan: Mapping[Site, Intervention], *, times: int | N
         by_hook[site.hook_name].append(_Edit(site, intervention))
     fired: Counter[str] = Counter()
     functions = {name: _guard(name, edits, fired) for name, edits in by_hook.items()}
-    for layer in {site.layer for site in plan if site.kind == "resid_mid"}:
-        _carry(functions, layer)
+    if norm_placement(model) != "after":
+        for layer in {site.layer for site in plan if site.kind == "resid_mid"}:
+            _carry(functions, layer)
     with hooked(model, functions):
         yield
     _check_fired(by_hook, fired, times)
@@ -94,7 +95,8 @@ def _carry(functions: dict[str, Edit], layer: int) -> None:
     """Let an edit of `resid_mid` change the residual stream, too.
 
     TransformerLens 4 reads this hook where the MLP's norm reads the stream: an edit there reaches the MLP alone. So
-    what it changed is added once more where the MLP's output joins the stream.
+    what it changed is added once more where the MLP's output joins the stream. Where norms stand after their sublayer
+    the hook is on the stream itself, and nothing is to be carried.
     """
     mid, out = (Site(layer, kind).hook_name for kind in ("resid_mid", "mlp_out"))
     edit, after = functions[mid], functions.get(out)

@@ -13,9 +13,9 @@ from interp.models.zoo.mixture import Mixture
 OPTIMIZER = "Muon for the matrices inside the blocks, AdamW for the embedding and the norms"
 
 FINAL = Mixture(
-    natural=0.90,
-    repeated_passage=0.03,
-    repeated_random=0.02,
+    natural=0.87,
+    repeated_passage=0.05,
+    repeated_random=0.03,
     language_change=0.02,
     clause_change=0.015,
     switched=0.015,
@@ -34,7 +34,7 @@ class Recipe:
     d_mlp: int = 704
     n_ctx: int = 512
     batch: int = 16
-    steps: int = 2300
+    steps: int = 2600
     warmup: int = 60
     decay: float = 0.4
     """Share of the steps, at the end, over which the learning rate falls to nothing."""

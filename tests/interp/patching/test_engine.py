@@ -18,7 +18,7 @@ from interp.patching.engine import Cell, CellState, Group
 from interp.patching.engine.entries import NEEDS, original
 from interp.patching.engine.runs import BASE, no_grad_run
 from interp.patching.exact import ExactSweep
-from interp.prompts import PromptPair, PromptSet
+from interp.prompts import PromptPair, PromptSet, Span
 from interp.run import Patch, Where, capture, forward, intervene
 from interp.sites import Site
 from tests import families
@@ -85,7 +85,7 @@ def test_any_sweep_of_any_prompts_equals_the_hooked_one(double_model, name):
 def test_any_sweep_of_any_prompts_equals_the_hooked_one_many_times(double_model, name):
     model = double_model(name)
 
-    @examples(300)
+    @examples(80)
     @given(cases.drawn(longest=16), SWEPT)
     def law(drawn, swept):
         check(model, drawn, swept)
@@ -191,6 +191,31 @@ def test_positions_that_stand_for_others_and_words(double_model, kind, by, direc
     assert all(len(pair.clean) != len(pair.corrupted) for pair in pairs)
     metric = "kl" if by == "word" else "logit_diff"
     assert_engine_equals_hooks(double_model("qwen2"), PromptSet.of(pairs), kind, by, direction=direction, metric=metric)
+
+
+@pytest.mark.parametrize("metric", ["logit_diff", "log_prob", "kl", spread])
+def test_every_prompt_of_a_pass_is_read_with_its_own_answers_and_reference(double_model, metric):
+    rng = np.random.default_rng(4)
+    # Of one length, so that they share a run, but not all of them every pass.
+    prompts = PromptSet.of([cases.pair_of(rng, length=6, first=first) for first in (4, 1, 4, 1, 0)])
+    assert_engine_equals_hooks(double_model("gpt2"), prompts, "resid_pre", metric=metric)
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_clean_prompts_of_one_length_with_corrupted_ones_of_several(double_model, direction):
+    straight = prompts_of(5, 5).pairs
+    longer = np.insert(straight[1].corrupted, 3, 9)
+    spans = ((0, 1, 0, 1), (1, 2, 1, 2), (2, 3, 2, 3), (3, 4, 3, 5), (4, 5, 5, 6))
+    alignment = tuple((Span(a, b), Span(c, d)) for a, b, c, d in spans)
+    pairs = [straight[0], PromptPair(straight[1].clean, longer, 7, 8, alignment=alignment)]
+    assert_engine_equals_hooks(double_model("gpt2"), PromptSet.of(pairs), "resid_pre", direction=direction)
+
+
+@pytest.mark.parametrize("name", ["qwen3", "gemma3"])
+def test_queries_and_keys_that_are_normed(double_model, name):
+    for kind, by in (("q", "pos"), ("k", "head")):
+        assert has(double_model(name), kind)
+        assert_engine_equals_hooks(double_model(name), prompts_of(6), kind, by)
 
 
 @pytest.mark.parametrize("kind", [*VECTORS, *HEADS])

@@ -190,8 +190,8 @@ def test_many_heads_keep_readable_rows() -> None:
         dataclasses.replace(_with_heads_and_states(), data=data, notes={"labels": ["a", "b"], "n_prompts": 12})
     ).plotly
     assert list(figure.layout.yaxis.ticktext) == [f"L{layer}H0" for layer in range(24)]
-    n_rows, margins = 24 * 16, 120
-    assert figure.layout.height - margins >= 4 * n_rows
+    n_rows, margin = 24 * 16, figure.layout.margin
+    assert figure.layout.height - margin.t - margin.b >= 4 * n_rows
 
 
 def test_cells_not_run_are_grey_and_said_to_be() -> None:

@@ -112,3 +112,13 @@ def test_weights_edited_afterwards_are_those_it_computes_with(family_directory):
     by_head = torch.einsum("bphe,hed->bpd", kept["z"][1], attention.w_o())
     bias = attention.o.bias
     torch.testing.assert_close(by_head + bias, kept["attn_raw"][1], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", APART)
+def test_patterns_are_rounded_where_the_model_rounds_them(loaded_in_double, name):
+    # Most families compute the softmax in float32, even in a float64 model.
+    model = loaded_in_double(name)
+    batch, site = tokens_for(model), Site(0, "pattern")
+    ours = run(as_decoder(model), torch.from_numpy(batch.tokens), {"pattern"})["pattern"][0]
+    theirs = capture(model, batch, [site])[site]
+    assert torch.equal(ours, ours.float().double()) == torch.equal(theirs, theirs.float().double())

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from interp.models.decoder import as_decoder
-from interp.models.decoder.parts import Attention, Block, Mlp
+from interp.models.decoder.parts import Attention, Block, Decoder, Mlp
 
 APART = ("gpt2", "llama", "qwen2", "qwen3", "gemma2", "gemma3", "gpt_neox", "mistral")
 
@@ -81,3 +81,24 @@ def test_no_part_needs_a_gradient_and_all_of_them_pass_one_on(double_model, name
     z = block.attention.heads(block.attention.q(block.norm(rows)))
     decoder.logits(block.after(rows, block.attn_out(z))).sum().backward()
     assert rows.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize("softcap", [None, 3.0])
+@pytest.mark.parametrize("with_bias", [False, True])
+def test_logits_by_hand(with_bias, softcap):
+    weight = torch.tensor([[1.0, 0], [0, 1], [1, 1]])
+    bias = torch.tensor([10.0, 20, 30]) if with_bias else None
+    decoder = Decoder(
+        family="hand-made",
+        embed=lambda tokens: tokens[..., None].float(),
+        blocks=(),
+        final_norm=lambda rows: rows * 2,
+        w_u=lambda: (weight, bias),
+        softcap=softcap,
+    )
+    expected = [12.0, 24, 36] if with_bias else [2.0, 4, 6]
+    if softcap is not None:
+        expected = [softcap * math.tanh(logit / softcap) for logit in expected]
+    rows = torch.tensor([[1.0, 2.0]])
+    assert decoder.logits(rows)[0].tolist() == pytest.approx(expected)
+    assert decoder.chosen_logits(rows, torch.tensor([[2, 0]]))[0].tolist() == pytest.approx([expected[2], expected[0]])
