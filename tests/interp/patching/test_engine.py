@@ -102,13 +102,20 @@ def test_every_sweep_equals_the_hooked_one_on_some_family(double_model, number):
     assert np.nanmax(np.abs(found.patched - found.unpatched[:, None])) > 1e-3, "cells must have effects"
 
 
+def prompts_for(model, name):
+    """Prompts that the model tells apart: a compiled one attends to its own task alone."""
+    if name.startswith("compiled:"):
+        return compiled_prompts(name, 2)
+    length = min(6, facts(model).n_ctx)
+    return prompts_of(length, length, d_vocab=facts(model).d_vocab, seed=3)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize("name", [*FAMILIES, *SHIPPED])
 def test_every_sweep_equals_the_hooked_one_on_every_model(double_model, name, direction):
     model = double_model(name)
-    lengths = (min(length, facts(model).n_ctx) for length in (9, 9, 7))
-    prompts = prompts_of(*lengths, d_vocab=facts(model).d_vocab)
+    prompts = prompts_for(model, name)
     for kind, by in SWEEPS:
         if has(model, kind):
             for metric in ("logit_diff", "kl"):
@@ -118,11 +125,7 @@ def test_every_sweep_equals_the_hooked_one_on_every_model(double_model, name, di
 @pytest.mark.parametrize("name", SHIPPED)
 def test_models_that_ship_are_patched_exactly(double_model, name):
     model = double_model(name)
-    if name.startswith("compiled:"):
-        prompts = compiled_prompts(name, 2)
-    else:
-        length = min(6, facts(model).n_ctx)
-        prompts = prompts_of(length, length, d_vocab=facts(model).d_vocab, seed=3)
+    prompts = prompts_for(model, name)
     for kind, by in (("resid_pre", "pos"), ("k", "head")):
         assert_engine_equals_hooks(model, prompts, kind, by, direction=DIRECTIONS[len(name) % 2])
 
