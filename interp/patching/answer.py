@@ -65,6 +65,7 @@ def as_result(model: Model, prompts: PromptSet, plan: SweepPlan, numbers: SweepN
             "n_prompts": n,
             "control": CONTROL if "control" in by_cell else "",
             "path": path,
+            "rows_per_pass": numbers.rows_per_pass,
             "states": [] if numbers.states is None else [state.name.lower() for state in CellState],
         },
     )

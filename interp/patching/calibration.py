@@ -10,7 +10,6 @@ import torch
 
 from interp.patching.check import N_CHECKED
 from interp.patching.engine import Cell, CellState, Group
-from interp.patching.engine.group import ROWS_PER_PASS
 from interp.patching.exact import LOGIT_BYTES, ExactSweep, Pair
 from interp.patching.held import HeldMemory
 from interp.patching.predicted import Work, predicted_work, row_blocks
@@ -48,7 +47,7 @@ class Calibration:
     """
 
     def __init__(self, sweep: ExactSweep, budget_seconds: float) -> None:
-        self.sweep, self.groups, self.n_layers = sweep, sweep._groups, sweep.decoder.n_layers
+        self.sweep, self.groups, self.n_layers = sweep, sweep.groups, sweep.decoder.n_layers
         self.work = [predicted_work(sweep.prompts, sweep.plan, group, self.n_layers) for group in self.groups]
         self.largest = max(range(len(self.groups)), key=lambda group: len(self.groups[group]) * self._n_pos(group))
         seconds = self._keep_runs(1)
@@ -78,11 +77,11 @@ class Calibration:
         few = ExactSweep(
             self.sweep.model, self.sweep.decoder, self.sweep.prompts.take(members), replace(plan, columns=columns)
         )
-        return few, few._pair(list(range(n)))
+        return few, few.pair_of(list(range(n)))
 
     def _passes(self, rows: float) -> list[tuple[float, float, float, float]]:
         """Rows, rows times blocks, seconds and peak bytes of a small and a larger pass."""
-        found, whole = [], self.few._group(self.pair, 0)
+        found, whole = [], self.few.group_of(self.pair, 0)
         for target in (rows / 3, rows):
             # One column may be more than was asked for: the second pass is still to be the larger one.
             group = self._some_cells(whole, max([target, *(2 * done[0] for done in found)]))
@@ -99,7 +98,7 @@ class Calibration:
         layers, first = self._layers_of_a_pass(), {}
         todo: dict[int, list[tuple[int, Cell]]] = defaultdict(list)
         for prompt, cells in enumerate(whole.cells):
-            first[prompt] = whole._first_difference(prompt)
+            first[prompt] = whole.first_difference(prompt)
             for cell, state in zip(cells, whole.states(prompt), strict=True):
                 if state is CellState.COMPUTED and cell.layer in layers:
                     todo[cell.column].append((prompt, cell))
@@ -120,7 +119,7 @@ class Calibration:
     def _layers_of_a_pass(self) -> set[int]:
         """Patches that begin at one position share their prefix, so cells of few layers cost more each."""
         work, layers = self.work[self.largest], self.sweep.plan.layers
-        share = min(1.0, ROWS_PER_PASS / max(1, work.rows))
+        share = min(1.0, self.sweep.rows_per_pass / max(1, work.rows))
         depth = max(1, round(share * len(layers)))
         start = (len(layers) - depth) // 2
         return set(layers[start : start + depth])
@@ -128,7 +127,7 @@ class Calibration:
     def _size(self, group: Group) -> tuple[float, float]:
         few, n_rows, blocks = self.few, 0.0, 0.0
         for prompt, cells in enumerate(group.cells):
-            first = group._first_difference(prompt)
+            first = group.first_difference(prompt)
             for cell in cells:
                 at = [position for position in cell.positions if position >= first]
                 n_rows += group.n_pos - at[0]
@@ -146,7 +145,7 @@ class Calibration:
         if not 0 < slope <= longer / max(more, 1e-9):
             slope = longer / max(more, 1e-9)
         fixed = max(0.0, longer - slope * more)
-        n_passes = sum(np.ceil(work.rows / ROWS_PER_PASS) for work in self.work)
+        n_passes = sum(np.ceil(work.rows / self.sweep.rows_per_pass) for work in self.work)
         sweeps = sum(slope * work.row_blocks for work in self.work) + fixed * n_passes
         # With more than one group the runs are made for the clean scores, the corrupted scores and the cells.
         times = 1 if len(self.groups) == 1 else 3
@@ -158,7 +157,7 @@ class Calibration:
 
     def _peak(self, control: bool) -> float:
         n, work = len(self.groups[self.largest]), self.work[self.largest]
-        rows = min(max(ROWS_PER_PASS, n * self._n_pos(self.largest)), work.rows)
+        rows = min(max(self.sweep.rows_per_pass, n * self._n_pos(self.largest)), work.rows)
         (fewer, _, _, low), (more, _, _, high) = self.passes
         per_row = (high - low) / (more - fewer) if more > fewer else high / max(more, 1)
         fixed = max(0.0, high - per_row * more) * n / self.n_prompts
@@ -173,14 +172,14 @@ class Calibration:
         n_scored = min(rows, max(work.by_start.values(), default=0))
         ends = self.pair.base["resid"][-1][:, -1]
         with HeldMemory() as memory:
-            self.few._score(ends[None], self.pair)
+            self.few.score(ends[None], self.pair)
         if self.few.plan.metric.reads != "answers":
             weight, _ = self.few.decoder.w_u()
             n_scored = min(n_scored, max(self.n_prompts, LOGIT_BYTES // (weight.element_size() * len(weight))))
         return memory.peak / self.n_prompts * n_scored
 
     def _placebo_bytes(self) -> float:
-        new = self.few._group(self.pair, 1).new
+        new = self.few.group_of(self.pair, 1).new
         with HeldMemory() as memory:
             _ = new(self.few.plan.layers[-1])
         return memory.peak / self.n_prompts

@@ -9,6 +9,7 @@ import numpy as np
 from interp.errors import InputError, PromptError, SiteError
 from interp.metrics import Metric
 from interp.models import facts
+from interp.patching.cells import require_straight
 from interp.patching.check import check_engine
 from interp.patching.listed_cells import ExactCells, HookedCells, ListedCell, columns_of_cells
 from interp.patching.measured import About, Measured, as_measured
@@ -219,14 +220,6 @@ def _checked(
             )
         if cell.site.pos is not None and cell.site.pos >= longest:
             raise PromptError(f"{cell}: no prompt has that position. Expected 0 to {longest - 1}.")
-    straight = all(
-        np.array_equal(pair.aligned_positions, np.arange(len(side))[:, None].repeat(2, 1))
-        for pair in prompts
-        for side in (pair.clean, pair.corrupted)
-    )
-    if square := [str(cell) for cell in cells if cell.site.kind in SQUARE_HEAD_KINDS and not straight]:
-        raise PromptError(
-            f"{square[0]} relates positions to each other, so it can only be patched where every position stands for "
-            "itself. Use prompts of equal length, aligned position by position."
-        )
+    if square := [str(cell) for cell in cells if cell.site.kind in SQUARE_HEAD_KINDS]:
+        require_straight(prompts, square[0])
     return cells

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from interp.errors import SiteError
+from interp.errors import PromptError, SiteError
 from interp.prompts import PromptSet
 from interp.prompts.prompt_set import Side
 from interp.sites import SQUARE_HEAD_KINDS, VECTOR_HEAD_KINDS
@@ -130,3 +130,21 @@ def aligned_order(prompts: PromptSet, base: Side) -> Int[Tensor, "prompt pos"] |
     row, column = (aligned[..., to] >= 0).nonzero(as_tuple=True)
     order[row, aligned[row, column, to]] = aligned[row, column, frm]
     return None if torch.equal(order, torch.arange(n_pos).expand_as(order)) else order
+
+
+def require_straight(prompts: PromptSet, what: str) -> None:
+    """Refuse prompts in which some position of one side stands for another of the other side.
+
+    Raises:
+        PromptError: naming what relates positions to each other.
+    """
+    straight = all(
+        np.array_equal(pair.aligned_positions, np.arange(len(side))[:, None].repeat(2, 1))
+        for pair in prompts
+        for side in (pair.clean, pair.corrupted)
+    )
+    if not straight:
+        raise PromptError(
+            f"{what} relates positions to each other, so it can only be patched where every position stands for "
+            "itself. Use prompts of equal length, aligned position by position."
+        )

@@ -1,18 +1,17 @@
 """Sweeps whose edit is a function of the activation itself, not another run's activation: ablation and steering."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from interp.patching.cells import chosen_positions
 from interp.patching.edited import Edited, check_once
-from interp.patching.engine import CellState, Group
+from interp.patching.engine import Group
 from interp.patching.engine.entries import original
 from interp.patching.exact import PROMPTS_AT_ONCE, ExactSweep, Pair
 from interp.patching.measured import About, Measured, as_measured
@@ -41,26 +40,15 @@ class EditSweep(ExactSweep):
 
     at: At | None = None
     """What is done in each layer; None to put in the other side's activation."""
+    verb: ClassVar[str] = "edit"
 
     def numbers(self, *, placebo: bool = True) -> SweepNumbers:
         """Run the sweep; unlike patching, it does not need two sides that score apart."""
-        base, columns = self._plain("clean"), self.plan.columns
-        shape = (len(self.prompts), len(self.plan.layers), len(columns))
-        found, states = np.full((2, *shape), np.nan), np.full(shape, CellState.NOT_RUN, np.int8)
-        n_cells = int(columns.ran.sum()) * shape[1] * (1 + placebo)
-        with tqdm(total=n_cells, desc=f"edit {self.plan.kind}", leave=False, delay=2) as bar:
-            for members in self._groups:
-                pair = self._pair(members)
-                for control in range(1 + placebo):
-                    for prompt, cell, value, state in self._group(pair, control).values(bar.update):
-                        place = members[prompt], self.plan.layers.index(cell.layer), cell.column
-                        found[(control, *place)] = value if state is CellState.COMPUTED else base[members[prompt]]
-                        if not control:
-                            states[place] = state
-        return SweepNumbers(base, base, found[0], found[1], np.where(columns.ran, base[:, None], np.nan), states)
+        base = self.plain("clean")
+        return self.sweep(base, base, placebo=placebo)
 
-    def _group(self, pair: Pair, control: int) -> Group:
-        group = super()._group(pair, control)
+    def group_of(self, pair: Pair, control: int) -> Group:
+        group = super().group_of(pair, control)
         if self.at is None:
             return group
         at, kind, seed = self.at, self.plan.kind, self.plan.seed
@@ -73,8 +61,7 @@ class EditSweep(ExactSweep):
                 return edited
             return old + random_turn(edited - old, torch.Generator().manual_seed(seed + layer))
 
-        cells = group.cells
-        return Group(self.decoder, pair.base, kind, new, group.score, cells)
+        return replace(group, new=new)
 
 
 @dataclass(frozen=True)
@@ -170,6 +157,7 @@ def labelled(sweep: HookedEdits, numbers: SweepNumbers, mode: str, words: str, *
             "labels": columns.labels,
             "labels_are": "the longest prompt's" if len(prompts) > 1 else "the prompt's",
             "path": path,
+            "rows_per_pass": numbers.rows_per_pass,
         },
     )
     return as_measured(sweep.model, prompts, measured, about)

@@ -1,9 +1,10 @@
 """A sweep by the engine: the same numbers as by hooks, for a fraction of the arithmetic."""
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from tqdm.auto import tqdm
 from interp.metrics.metric import Reading
 from interp.models import facts
 from interp.models.decoder import Decoder
+from interp.patching.budget import rows_per_pass
 from interp.patching.cells import aligned_order
 from interp.patching.engine import Cell, CellState, Group, Run
 from interp.patching.engine.entries import NEEDS, original
@@ -62,6 +64,8 @@ class ExactSweep:
     prompts: PromptSet
     plan: SweepPlan
     _newest: list[Pair] = field(default_factory=list)
+    verb: ClassVar[str] = "patch"
+    """What the progress bar says is done."""
 
     def numbers(self, *, placebo: bool = True) -> SweepNumbers:
         """Run the sweep.
@@ -72,26 +76,43 @@ class ExactSweep:
         Raises:
             PromptError: clean and corrupted prompts score alike.
         """
-        plain = {side: self._plain(side) for side in ("clean", "corrupted")}
+        plain = {side: self.plain(side) for side in ("clean", "corrupted")}
         require_apart(self.plan.metric, plain["clean"], plain["corrupted"])
-        shape = (len(self.prompts), len(self.plan.layers), len(self.plan.columns))
+        return self.sweep(plain["clean"], plain["corrupted"], placebo=placebo)
+
+    def sweep(
+        self, clean: Float[np.ndarray, " prompt"], corrupted: Float[np.ndarray, " prompt"], *, placebo: bool
+    ) -> SweepNumbers:
+        """Run every cell, given the metric of the two plain runs."""
+        plan, base = self.plan, clean if self.plan.base == "clean" else corrupted
+        shape = (len(self.prompts), len(plan.layers), len(plan.columns))
         found, states = np.full((2, *shape), np.nan), np.full(shape, CellState.NOT_RUN, np.int8)
-        base = plain[self.plan.base]
-        n_cells = int(self.plan.columns.ran.sum()) * shape[1] * (1 + placebo)
-        with tqdm(total=n_cells, desc=f"patch {self.plan.kind}", leave=False, delay=2) as bar:
-            for members in self._groups:
-                pair = self._pair(members)
+        n_cells = int(plan.columns.ran.sum()) * shape[1] * (1 + placebo)
+        with tqdm(total=n_cells, desc=f"{self.verb} {plan.kind}", leave=False, delay=2) as bar:
+            for members in self.groups:
+                pair = self.pair_of(members)
                 for control in range(1 + placebo):
-                    for prompt, cell, value, state in self._group(pair, control).values(bar.update):
-                        place = members[prompt], self.plan.layers.index(cell.layer), cell.column
+                    for prompt, cell, value, state in self.group_of(pair, control).values(bar.update):
+                        place = members[prompt], plan.layers.index(cell.layer), cell.column
                         found[(control, *place)] = value if state is CellState.COMPUTED else base[members[prompt]]
                         if not control:
                             states[place] = state
-        unpatched = np.where(self.plan.columns.ran, base[:, None], np.nan)
-        return SweepNumbers(plain["clean"], plain["corrupted"], found[0], found[1], unpatched, states)
+        unpatched = np.where(plan.columns.ran, base[:, None], np.nan)
+        return SweepNumbers(clean, corrupted, found[0], found[1], unpatched, states, self.rows_per_pass)
+
+    @property
+    def kept(self) -> tuple[Set[str], Set[str]]:
+        """What the patched run and the other run keep."""
+        return BASE | NEEDS[self.plan.kind], {"resid", *NEEDS[self.plan.kind]}
 
     @cached_property
-    def _groups(self) -> list[list[int]]:
+    def rows_per_pass(self) -> int:
+        """Rows that go through the layers together, chosen from the free memory."""
+        lengths = self.prompts.batch(self.plan.base).lengths
+        return rows_per_pass(self.model, int(lengths.max()))
+
+    @cached_property
+    def groups(self) -> list[list[int]]:
         """Prompts by the lengths of their two sides: each group runs without padding."""
         lengths = zip(*(self.prompts.batch(side).lengths.tolist() for side in ("clean", "corrupted")), strict=True)
         groups: dict[tuple[int, int], list[int]] = defaultdict(list)
@@ -103,8 +124,8 @@ class ExactSweep:
             for start in range(0, len(rows), PROMPTS_AT_ONCE)
         ]
 
-    def _group(self, pair: Pair, control: int) -> Group:
-        kind, cells = self.plan.kind, [self._cells(prompt) for prompt in pair.members]
+    def group_of(self, pair: Pair, control: int) -> Group:
+        kind, cells = self.plan.kind, [self.cells_of(prompt) for prompt in pair.members]
 
         def placebo(layer: int) -> Tensor:
             old = original(pair.base, kind, layer)
@@ -115,18 +136,22 @@ class ExactSweep:
             return pair.patch(kind, layer)
 
         new = lru_cache(maxsize=1)(placebo) if control else patch
-        return Group(self.decoder, pair.base, kind, new, lambda rows, index: self._score(rows, pair, index), cells)
 
-    def _pair(self, members: list[int]) -> Pair:
+        def score(rows: Tensor, index: Tensor) -> Tensor:
+            return self.score(rows, pair, index)
+
+        return Group(self.decoder, pair.base, kind, new, score, cells, self.rows_per_pass)
+
+    def pair_of(self, members: list[int]) -> Pair:
         if not self._newest or self._newest[0].members != members:
-            prompts, kind = self.prompts.take(members), self.plan.kind
-            base = no_grad_run(self.decoder, self._tokens(prompts, self.plan.base), BASE | NEEDS[kind])
-            source = no_grad_run(self.decoder, self._tokens(prompts, self.plan.source), {"resid", *NEEDS[kind]})
+            prompts, (of_base, of_source) = self.prompts.take(members), self.kept
+            base = no_grad_run(self.decoder, self._tokens(prompts, self.plan.base), of_base)
+            source = no_grad_run(self.decoder, self._tokens(prompts, self.plan.source), of_source)
             order = aligned_order(prompts, self.plan.base)
             self._newest = [Pair(members, base, source, None if order is None else order.to(facts(self.model).device))]
         return self._newest[0]
 
-    def _cells(self, prompt: int) -> list[Cell]:
+    def cells_of(self, prompt: int) -> list[Cell]:
         columns = self.plan.columns
         positions = self.prompts.aligned()[prompt, :, 0 if self.plan.base == "clean" else 1]
         heads = columns.heads or [None] * len(columns)
@@ -141,16 +166,16 @@ class ExactSweep:
     def _tokens(self, prompts: PromptSet, side: Side) -> Int[Tensor, "batch pos"]:
         return torch.from_numpy(prompts.batch(side).tokens).to(facts(self.model).device)
 
-    def _plain(self, side: Side) -> Float[np.ndarray, " prompt"]:
+    def plain(self, side: Side) -> Float[np.ndarray, " prompt"]:
         values = np.empty(len(self.prompts))
-        for members in self._groups:
-            pair = self._pair(members)
+        for members in self.groups:
+            pair = self.pair_of(members)
             end = (pair.base if side == self.plan.base else pair.source)["resid"][-1][:, -1]
-            values[members] = self._score(end[None], pair)[0].cpu().numpy()
+            values[members] = self.score(end[None], pair)[0].cpu().numpy()
         return values
 
     @torch.no_grad()
-    def _score(
+    def score(
         self,
         rows: Float[Tensor, "cell batch d_model"],
         pair: Pair,

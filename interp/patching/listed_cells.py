@@ -57,11 +57,11 @@ class ExactCells(ExactSweep):
 
     layer_of: list[int] = field(default_factory=list)
 
-    def _cells(self, prompt: int) -> list[Cell]:
-        return [cell for cell in super()._cells(prompt) if cell.layer == self.layer_of[cell.column]]
+    def cells_of(self, prompt: int) -> list[Cell]:
+        return [cell for cell in super().cells_of(prompt) if cell.layer == self.layer_of[cell.column]]
 
-    def _group(self, pair: Pair, control: int) -> Group:
-        group = super()._group(pair, control)
+    def group_of(self, pair: Pair, control: int) -> Group:
+        group = super().group_of(pair, control)
         if not control or self.plan.kind != "post" or not self.plan.columns.heads:
             return group
 

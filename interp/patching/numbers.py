@@ -17,3 +17,5 @@ class SweepNumbers:
     unpatched: Float[np.ndarray, "prompt column"]
     states: Int[np.ndarray, "prompt layer column"] | None = None
     """`CellState` of each cell; None where every cell was run."""
+    rows_per_pass: int | None = None
+    """Rows that the engine pushed through the layers together; None by hooks."""

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from interp.errors import InputError, PromptError, SiteError
+from interp.errors import InputError, SiteError
 from interp.metrics import Metric, as_metric
 from interp.models import facts
 from interp.models.decoder import Decoder, as_decoder
 from interp.patching.answer import as_result
 from interp.patching.attribution import AttributionSweep, Method, as_attribution, with_exact
-from interp.patching.cells import By, aligned_order, columns_of
+from interp.patching.cells import By, columns_of, require_straight
 from interp.patching.check import check_engine
 from interp.patching.engine.entries import HEADS, VECTORS
 from interp.patching.exact import ExactSweep
@@ -82,7 +82,7 @@ def patch_sweep(  # noqa: PLR0913 -- one call for every way to sweep; all but th
     known = facts(model)
     check_places(model, [Site(layer, kind) for layer in range(known.n_layers)])
     if kind in SQUARE_HEAD_KINDS:
-        _require_straight(prompts, kind)
+        require_straight(prompts, kind)
     n_heads = known.n_kv_heads if kind in ("k", "v") else known.n_heads
     columns = columns_of(prompts, kind, by, n_heads)
     plan = SweepPlan(kind, columns, scored, direction, seed, tuple(range(known.n_layers)))
@@ -161,11 +161,3 @@ def engine_for(model: Model, plan: SweepPlan, *, asked: bool) -> Decoder | None:
             "Use engine='auto' or engine='hooks'."
         )
     return None if lacking else decoder
-
-
-def _require_straight(prompts: PromptSet, kind: str) -> None:
-    if any(len(pair.clean) != len(pair.corrupted) for pair in prompts) or aligned_order(prompts, "clean") is not None:
-        raise PromptError(
-            f"{kind!r} relates positions to each other, so it can only be patched where every position stands for "
-            "itself. Use prompts of equal length, aligned position by position."
-        )

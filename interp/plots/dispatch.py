@@ -5,8 +5,10 @@ from collections.abc import Callable
 from interp.errors import InputError, ResultError
 from interp.plots.attention_patterns import plot_attention_patterns
 from interp.plots.attribution import plot_attribution
+from interp.plots.edit_sweep import plot_edit_sweep
 from interp.plots.emergence import plot_emergence
 from interp.plots.figure import Figure
+from interp.plots.forest import plot_forest
 from interp.plots.head_scores import plot_head_scores
 from interp.plots.patch_sweep import plot_patch_sweep
 from interp.plots.probe_by_layer import plot_probe_by_layer
@@ -16,6 +18,11 @@ from interp.results import Result
 KINDS: dict[str, Callable[..., Figure]] = {
     "patch_sweep": plot_patch_sweep,
     "attribution": plot_attribution,
+    "ablate_sweep": plot_edit_sweep,
+    "steer_sweep": plot_edit_sweep,
+    "direct_paths": plot_edit_sweep,
+    "path_patch": plot_forest,
+    "patch_cells": plot_forest,
     "attention_patterns": plot_attention_patterns,
     "head_scores": plot_head_scores,
     "probe_by_layer": plot_probe_by_layer,
@@ -24,7 +31,7 @@ KINDS: dict[str, Callable[..., Figure]] = {
 """Which function draws which kind of result."""
 
 
-_WITH_PALETTE = ("patch_sweep",)
+_WITH_PALETTE = ("patch_sweep", "ablate_sweep", "steer_sweep", "direct_paths")
 
 
 def plot(result: Result, *, palette: Palette | None = None) -> Figure:

@@ -78,7 +78,7 @@ def _require_control(result: Result) -> None:
             "The 'patch_sweep' result has no control, so it has no figure: an effect means little without its placebo. "
             "Run patch_sweep with control=True, or `interp sweep` without --no-control."
         )
-    contract.check_drawable(result, ["effect", "control", "recovered"])
+    contract.check_drawable(result, ["effect", "control", *(["recovered"] if result.kind == "patch_sweep" else [])])
 
 
 def _marks(result: Result) -> dict[str, Bool[np.ndarray, "row x"]]:

@@ -73,7 +73,7 @@ class AttributionSweep:
         values = {side: np.empty(shape[0]) for side in ("clean", "corrupted")}
         effects, drops = np.full((2, *shape), np.nan), np.full((2, *shape), np.nan)
         with tqdm(total=shape[0], desc=f"attribute {self.plan.kind}", leave=False, delay=2) as bar:
-            for members in self._groups:
+            for members in self.groups:
                 values[self.plan.source][members], found = self._group(members, placebo)
                 values[self.plan.base][members] = found.base
                 for control in range(1 + placebo):
@@ -103,7 +103,7 @@ class AttributionSweep:
             )
 
     @cached_property
-    def _groups(self) -> list[list[int]]:
+    def groups(self) -> list[list[int]]:
         """Prompts by the lengths of their two sides, as in the exact engine: so placebos are the same ones."""
         lengths = zip(*(self.prompts.batch(side).lengths.tolist() for side in ("clean", "corrupted")), strict=True)
         groups: dict[tuple[int, int], list[int]] = defaultdict(list)

@@ -22,8 +22,6 @@ Work = dict[tuple[int, tuple[Cell, ...]], list[int]]
 """Cells that begin at one position, and the prompts that have just those."""
 Share = dict[Key, list[Cell]]
 """Cells of one pass by lane."""
-ROWS_PER_PASS = 2048
-"""Rows in one pass: past it, larger matrix products gain nothing and memory grows."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,8 @@ class Group:
     """Last position's residual stream after the last block, and which prompts, to the metric."""
     cells: list[list[Cell]]
     """By prompt."""
-    rows_per_pass: int = ROWS_PER_PASS
+    rows_per_pass: int
+    """A pass takes as many cells as have so many rows together, and at least one."""
 
     @property
     def n_pos(self) -> int:
@@ -55,7 +54,7 @@ class Group:
         work: dict[tuple[int, tuple[Cell, ...]], list[int]] = defaultdict(list)
         for prompt, cells in enumerate(self.cells):
             by_start: dict[int, list[Cell]] = defaultdict(list)
-            first = self._first_difference(prompt)
+            first = self.first_difference(prompt)
             for cell, state in zip(cells, self.states(prompt), strict=True):
                 if state is CellState.COMPUTED:
                     # What lies before the first difference is equal, and would only make the pass longer.
@@ -84,7 +83,7 @@ class Group:
             return CellState.UNREACHABLE
         return CellState.COMPUTED
 
-    def _first_difference(self, prompt: int) -> int:
+    def first_difference(self, prompt: int) -> int:
         differs = [layer[prompt].reshape(self.n_pos, -1).any(1) for layer in self._differs]
         return int(np.argmax(np.any(differs, 0)))
 

@@ -111,8 +111,8 @@ class DirectPaths(PathRuns):
 
     sender: Site = field(default_factory=lambda: Site(0, "resid_pre"))
 
-    def _group(self, pair: Pair, control: int) -> Group:
-        return replace(super()._group(pair, control), new=self._new(pair, control))
+    def group_of(self, pair: Pair, control: int) -> Group:
+        return replace(super().group_of(pair, control), new=self._new(pair, control))
 
     def _new(self, pair: Pair, control: int) -> Callable[[int], Tensor]:
         """Layer to what its receivers make of an input that the sender alone has changed."""
@@ -132,8 +132,8 @@ class DirectPaths(PathRuns):
 
     def checked(self, numbers: SweepNumbers) -> list[tuple[str, np.ndarray, np.ndarray]]:
         """A few random receivers' numbers, ours and by a full hooked forward pass."""
-        rng, members = np.random.default_rng(self.plan.seed), self._groups[0]
-        pair = self._pair(members)
+        rng, members = np.random.default_rng(self.plan.seed), self.groups[0]
+        pair = self.pair_of(members)
         new, edited = (
             self._new(pair, 0),
             Edited(self.model, self.prompts.take(members), self.plan.base, self.plan.metric),

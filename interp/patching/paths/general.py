@@ -107,11 +107,11 @@ class PathSets(PathRuns):
 
     def result(self, *, control: bool) -> Result:
         """Run both runs of every group of prompts, and label what they give."""
-        plain: dict[Side, np.ndarray] = {side: self._plain(side) for side in ("clean", "corrupted")}
+        plain: dict[Side, np.ndarray] = {side: self.plain(side) for side in ("clean", "corrupted")}
         require_apart(self.plan.metric, plain["clean"], plain["corrupted"])
         found = np.empty((1 + control, len(self.prompts), 1))
-        for members in self._groups:
-            pair = self._pair(members)
+        for members in self.groups:
+            pair = self.pair_of(members)
             for placebo in range(1 + control):
                 found[placebo, members, 0] = self._run(pair, self._recorded(pair, placebo))
         check_once(self.model, ("paths", *sorted({site.kind for site in self.receivers})), lambda: self._checked(found))
@@ -151,7 +151,7 @@ class PathSets(PathRuns):
         rows = pair.base["resid"][first]
         for layer in range(first, self.decoder.n_layers):
             rows = self._block(pair, layer, rows, {site: recorded[site] for site in recorded if site.layer == layer})
-        return self._score(rows[:, -1][None], pair)[0].cpu().numpy()
+        return self.score(rows[:, -1][None], pair)[0].cpu().numpy()
 
     def _block(self, pair: Pair, layer: int, rows: Tensor, recorded: Recorded) -> Tensor:
         block = self.decoder.blocks[layer]
@@ -192,8 +192,8 @@ class PathSets(PathRuns):
 
     def _checked(self, found: np.ndarray) -> list[tuple[str, np.ndarray, np.ndarray]]:
         """The second run of the first group, ours and by hooks."""
-        members = self._groups[0]
-        pair, plan = self._pair(members), dict[Site, Where]()
+        members = self.groups[0]
+        pair, plan = self.pair_of(members), dict[Site, Where]()
         for site, new in self._recorded(pair, 0).items():
             everywhere = replace(site, pos=None)
             new, chosen = (rows[everywhere.index] for rows in (new, self._chosen(pair, site, new)))

@@ -13,9 +13,8 @@ from torch import Tensor
 from interp.errors import SiteError
 from interp.models import facts
 from interp.models.decoder import Decoder, as_decoder
-from interp.patching.cells import aligned_order
 from interp.patching.engine.entries import original
-from interp.patching.engine.runs import BASE, no_grad_run
+from interp.patching.engine.runs import BASE
 from interp.patching.exact import ExactSweep, Pair
 from interp.patching.measured import About, Measured, as_measured
 from interp.prompts.prompt_set import Side
@@ -38,14 +37,10 @@ class PathRuns(ExactSweep):
     sent: Set[str] = frozenset()
     """What the other run keeps."""
 
-    def _pair(self, members: list[int]) -> Pair:
-        if not self._newest or self._newest[0].members != members:
-            prompts, plan = self.prompts.take(members), self.plan
-            base = no_grad_run(self.decoder, self._tokens(prompts, plan.base), BASE | self.keep)
-            source = no_grad_run(self.decoder, self._tokens(prompts, plan.source), {"resid", *self.sent})
-            order = aligned_order(prompts, plan.base)
-            self._newest = [Pair(members, base, source, None if order is None else order.to(facts(self.model).device))]
-        return self._newest[0]
+    @property
+    def kept(self) -> tuple[Set[str], Set[str]]:
+        """What the patched run and the other run keep."""
+        return BASE | self.keep, {"resid", *self.sent}
 
     @property
     def settings(self) -> str:

@@ -88,7 +88,11 @@
   }
 
   function walkWithKeys(library, target, title) {
-    const curve = target.data.findIndex((trace) => trace.type === "heatmap" || trace.mode === "lines+markers");
+    // Cells of the first heatmap, or points of the first line; where there is neither, of the last cloud of points.
+    const drawn = (trace) => trace.type === "heatmap" || trace.mode === "lines+markers";
+    const first = target.data.findIndex(drawn);
+    const curve = first >= 0 ? first : target.data.findLastIndex((trace) => trace.hoverinfo !== "skip");
+    if (curve < 0) return;
     const grid = target.data[curve].type === "heatmap";
     const rows = grid ? target.data[curve].hovertext.length : 1;
     const columns = grid ? target.data[curve].hovertext[0].length : target.calcdata[curve].length;
@@ -105,9 +109,10 @@
       const step = steps[event.key];
       if (!step) return;
       event.preventDefault();
-      at[0] = Math.min(Math.max(at[0] + step[0], 0), rows - 1);
-      at[1] = Math.min(Math.max(at[1] + step[1], 0), columns - 1);
-      library.Fx.hover(target, grid ? { xval: at[1], yval: at[0] } : { xval: target.calcdata[curve][at[1]].x, yval: 0 }, "xy");
+      const [down, right] = grid ? step : [0, step[0] + step[1]];
+      at[0] = Math.min(Math.max(at[0] + down, 0), rows - 1);
+      at[1] = Math.min(Math.max(at[1] + right, 0), columns - 1);
+      library.Fx.hover(target, grid ? { xval: at[1], yval: at[0] } : [{ curveNumber: curve, pointNumber: at[1] }], "xy");
       clearTimeout(speaking);
       speaking = setTimeout(() => {
         const lines = target.querySelectorAll(".hoverlayer .line, .hoverlayer text:not(:has(.line))");

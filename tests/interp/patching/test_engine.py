@@ -394,8 +394,8 @@ def test_placebos_move_as_far_as_the_patch_and_elsewhere(double_model, kind, by)
     model, prompts = double_model("llama"), prompts_of(6, 6)
     plan = plan_of(model, prompts, kind, by)
     sweep = ExactSweep(model, as_decoder(model), prompts, plan)
-    pair = sweep._pair([0, 1])
-    patch, placebo = sweep._group(pair, 0), sweep._group(pair, 1)
+    pair = sweep.pair_of([0, 1])
+    patch, placebo = sweep.group_of(pair, 0), sweep.group_of(pair, 1)
     for layer in range(3):
         old = original(pair.base, kind, layer)
         moved, turned = patch.new(layer) - old, placebo.new(layer) - old

@@ -288,8 +288,8 @@ def test_a_wrong_receiver_makes_the_check_refuse(family_directory, monkeypatch):
     from interp.models import load_model
 
     model, right = load_model(str(family_directory("gpt2")), dtype="float64"), direct.received
-    new = direct.DirectPaths._score
-    monkeypatch.setattr(direct.DirectPaths, "_score", lambda self, rows, *rest: new(self, rows * 1.001, *rest))
+    new = direct.DirectPaths.score
+    monkeypatch.setattr(direct.DirectPaths, "score", lambda self, rows, *rest: new(self, rows * 1.001, *rest))
     with pytest.raises(ModelError, match="disagrees"):
         direct_paths(model, prompts_of(7, 7), SENDERS[0], "q")
     assert direct.received is right

@@ -10,6 +10,7 @@ from interp.patching import patch_sweep
 from interp.prompts import PromptPair, PromptSet, Span, repeated_random_prompts
 from interp.run import capture, forward
 from interp.sites import Site
+from tests.interp.patching.cases import inserted, pair_of, prompts_of
 
 DECODERS = ("gpt2", "llama", "qwen2", "qwen3", "gemma2", "gemma3", "gpt_neox", "mistral", "mixtral", "gpt_oss")
 
@@ -195,3 +196,15 @@ def test_prompts_that_score_alike_are_refused(tiny):
     prompts = PromptSet.of([PromptPair(np.array([0, 20]), np.array([0, 30]), 7, 8)])
     with pytest.raises(PromptError, match="nothing to recover"):
         patch_sweep(tiny, prompts, "resid_pre", metric=lambda seen: seen.logits[:, 0] * 0)
+
+
+def test_patterns_of_prompts_of_different_lengths_can_be_patched_and_shifted_ones_not(tiny):
+    ragged = prompts_of(8, 6, 8, 6)
+    exact, hooks = (
+        patch_sweep(tiny, ragged, "pattern", by="head", engine=engine).data for engine in ("exact", "hooks")
+    )
+    assert abs(exact["effect"]).max() > 1e-4
+    np.testing.assert_allclose(exact["effect"], hooks["effect"], rtol=0, atol=2e-5)
+    rng = np.random.default_rng(1)
+    with pytest.raises(PromptError, match="relates positions to each other"):
+        patch_sweep(tiny, PromptSet.of([inserted(rng, pair_of(rng))]), "pattern")

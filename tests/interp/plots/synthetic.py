@@ -1,5 +1,7 @@
 """Results made by hand, of every kind that has a figure, with tokens that try to break the page."""
 
+from dataclasses import replace
+
 import numpy as np
 import xarray as xr
 
@@ -36,6 +38,33 @@ def provenance(name: str = "random:tiny") -> Provenance:
         call="patch_sweep(model, prompts, 'resid_pre')",
         versions={"torch": "2.13.0", "transformer-lens": "4.3.0"},
         made="2026-01-01T00:00:00+00:00",
+    )
+
+
+def edit_sweep(kind: str) -> Result:
+    words = {"mode": "zero", "sender": "L0H1 z", "receiver": "q"}
+    made = replace(patch_sweep(["H0", "H1", "H2", "H3"], dim="head", **words), kind=kind)
+    return replace(made, data=made.data.drop_vars("recovered"))
+
+
+def effects(kind: str = "patch_cells", dim: str = "cell", n_prompts: int = 12) -> Result:
+    """A list of effects, the third the largest and the last no larger than its control."""
+    values = np.random.default_rng(1).normal([0.2, -0.3, 1.5, 0.4], 0.1, (n_prompts, 4))
+    effect, control = values.mean(0), np.array([0.05, 0.1, -0.1, 0.5])
+    arrays = {"effect": effect, "effect_low": effect - 0.1, "effect_high": effect + 0.2, "control": control}
+    arrays |= {"above_control": effect - control, "above_control_q_fdr": np.array([0.2, 0.01, 0.01, 0.01])}
+    data = xr.Dataset(
+        {name: (dim, values) for name, values in arrays.items()}, {dim: ["L0H1 z", HOSTILE[1], "L2 post [7]", "$x$"]}
+    )
+    return Result(
+        kind=kind,
+        data=data,
+        unit="logit difference (nats)",
+        sign="Effect: metric with the edit minus metric of the corrupted run.",
+        method="by hand",
+        provenance=provenance(),
+        baselines={"clean": 2.0, "corrupted": -1.0},
+        notes={"n_prompts": n_prompts},
     )
 
 

@@ -108,6 +108,17 @@ def test_keys_read_the_heatmap(browser: Browser, tmp_path: Path) -> None:
         assert "<s>" in watched.page.locator(".interp-spoken").text_content()
 
 
+def test_keys_read_a_list_of_effects(browser: Browser, tmp_path: Path) -> None:
+    with opened(browser, plot(synthetic.effects()).write_html(tmp_path / "figure.html")) as watched:
+        watched.draw_all()
+        watched.page.locator(".interp-plot").focus()
+        for key in ("ArrowDown", "ArrowDown", "ArrowRight", "ArrowUp"):
+            watched.page.keyboard.press(key)
+        # The second largest effect.
+        watched.page.wait_for_selector(".interp-spoken:has-text('control +0.5')", state="attached")
+        watched.check_calm()
+
+
 def test_every_label_is_shown_as_text(browser: Browser, tmp_path: Path) -> None:
     with opened(browser, plot(synthetic.patch_sweep()).write_html(tmp_path / "figure.html")) as watched:
         watched.draw_all()

@@ -1,4 +1,5 @@
 import dataclasses
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ MAKERS = {
     "head_scores": synthetic.head_scores,
     "probe_by_layer": synthetic.probe_by_layer,
     "emergence": synthetic.emergence,
+    **{kind: partial(synthetic.edit_sweep, kind) for kind in ("ablate_sweep", "steer_sweep", "direct_paths")},
+    **{kind: partial(synthetic.effects, kind) for kind in ("patch_cells", "path_patch")},
 }
 
 
@@ -337,3 +340,34 @@ def test_emergence_has_a_panel_for_each_kind_of_measure_and_step_0_on_its_axis()
     assert len({(trace.line.dash, trace.marker.symbol) for trace in shown[2:]}) == 2
     assert figure.layout.xaxis.type == "log"
     assert (figure.layout.xaxis.tickvals[0], figure.layout.xaxis.ticktext[0]) == (1, "0")
+
+
+def test_a_list_of_effects_has_the_largest_on_top_and_marks_what_exceeds_its_control() -> None:
+    result = synthetic.effects()
+    control, effect = plot(result).plotly.data
+    assert effect.hovertext[0] == "L2 post [7]"
+    assert "<img" not in "".join(effect.hovertext)
+    sizes = np.abs(effect.x)
+    assert (np.diff(sizes) <= 0).all()
+    # The second cell is negative and far below its control, the fourth less than its control.
+    assert list(effect.marker.symbol) == ["diamond", "circle", "diamond", "circle"]
+    by_hand = result.data["effect"].values[2]
+    assert (effect.x[0], effect.error_x.array[0], effect.error_x.arrayminus[0]) == pytest.approx((by_hand, 0.2, 0.1))
+    assert control.x[0] == -0.1
+
+
+def test_a_list_without_intervals_says_so() -> None:
+    result = synthetic.effects()
+    bare = dataclasses.replace(result, data=result.data.drop_vars(["effect_low", "effect_high"]))
+    drawn = plot(bare)
+    assert "Too few for an interval" in drawn.caption
+    assert not np.any(drawn.plotly.data[1].error_x.array)
+
+
+def test_direct_paths_to_one_receiver_each_layer_are_a_list() -> None:
+    result = dataclasses.replace(
+        synthetic.effects("direct_paths", "layer"), notes={"sender": "L0H1 z", "n_prompts": 12}
+    )
+    drawn = plot(result)
+    assert drawn.title == "Direct paths from L0H1 z"
+    assert drawn.plotly.data[1].hovertext[0].startswith("layer ")
