@@ -8,13 +8,10 @@ from jaxtyping import Bool, Int, UInt16
 NO_LANGUAGE = -1
 """Language of a token that has none: BOS, and random tokens."""
 
-LONGEST_PERIOD = 128
-"""A repetition comes again after fewer tokens: with twice as many, 19 million tokens did not teach copying."""
-
 
 @dataclass(frozen=True)
 class Mixture:
-    """Shares of the kinds of training sequence; they sum to 1."""
+    """Shares of the kinds of training sequence, which sum to 1, and how far apart repetitions are."""
 
     natural: float = 0.65
     repeated_passage: float = 0.10
@@ -26,6 +23,13 @@ class Mixture:
     """Novels that change language inside a sentence, at a comma or the like, without keeping the sense."""
     switched: float = 0.06
     """Aligned sentences that change language inside and keep the sense, between sentences of novels."""
+    longest_period: int = 128
+    """A repetition comes again after fewer tokens: with twice as many, 19 million tokens did not teach copying."""
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """The shares, in the order of the kinds."""
+        return astuple(self)[:-1]
 
 
 @dataclass(frozen=True)
@@ -73,14 +77,15 @@ class SequenceMixer:
             self._clause_change,
             self._switched,
         ]
-        self.longest_period = min(LONGEST_PERIOD, length // 2)
+        self.longest_period = length // 2
         self.d_vocab = int(max(stream.max() for stream in self.novels)) + 1
         self.sentence_starts = [_after(stream, streams.sentence_ends) for stream in self.novels]
         self.clause_starts = [_after(stream, streams.clause_ends) for stream in self.novels]
 
     def batch(self, size: int, mixture: Mixture, rng: np.random.Generator) -> Batch:
         """Draw `size` sequences, each beginning with BOS."""
-        kinds = rng.choice(len(self.draws), size=size, p=astuple(mixture))
+        self.longest_period = min(mixture.longest_period, self.length // 2)
+        kinds = rng.choice(len(self.draws), size=size, p=mixture.shares)
         bodies, scored, languages = zip(*(self._sequence(kind, rng) for kind in kinds.tolist()), strict=True)
         return Batch(
             tokens=np.pad(np.stack(bodies), ((0, 0), (1, 0)), constant_values=self.bos),

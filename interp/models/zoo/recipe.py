@@ -12,6 +12,17 @@ from interp.models.zoo.mixture import Mixture
 
 OPTIMIZER = "Muon for the matrices inside the blocks, AdamW for the embedding and the norms"
 
+COPYING = Mixture(
+    natural=0.50,
+    repeated_passage=0.14,
+    repeated_random=0.16,
+    language_change=0.07,
+    clause_change=0.05,
+    switched=0.08,
+    longest_period=48,
+)
+"""More and shorter repetitions: the source to look at is one of fewer, so that copying is learnt sooner."""
+
 FINAL = Mixture(
     natural=0.87,
     repeated_passage=0.05,
@@ -43,6 +54,9 @@ class Recipe:
     weight_decay: float = 0.05
     seed: int = 0
     mixture: Mixture = field(default_factory=Mixture)
+    copying_from: int = 700
+    """Step from which `copying_mixture` is read."""
+    copying_mixture: Mixture = field(default=COPYING)
     final_mixture: Mixture = field(default=FINAL)
     """What is read while the learning rate falls."""
 
@@ -53,7 +67,9 @@ class Recipe:
 
     def mixture_at(self, step: int) -> Mixture:
         """What is read in a step."""
-        return self.mixture if step < self.n_level else self.final_mixture
+        if step >= self.n_level:
+            return self.final_mixture
+        return self.mixture if step < self.copying_from else self.copying_mixture
 
 
 def build_model(recipe: Recipe) -> LlamaForCausalLM:

@@ -224,3 +224,19 @@ def test_a_model_that_does_not_say_how_it_was_trained_is_refused(tmp_path, conte
         (tmp_path / "training.json").write_text(content)
     with pytest.raises(ModelError, match=r"training\.json cannot be read.*run its command again"):
         cards.read_training(tmp_path)
+
+
+def test_each_stage_of_the_training_has_its_shares(card):
+    stages = {
+        "copying_from": 123,
+        "copying_mixture": {"natural": 0.3, "repeated_random": 0.7, "longest_period": 48},
+        "final_mixture": {"natural": 0.95, "switched": 0.05, "longest_period": 128},
+    }
+    training = card.training | {"recipe": card.training["recipe"] | stages}
+    text = cards.render_card(replace(card, training=training))
+    begun = ("- 40 %", "From step 123", "While the learning rate fell")
+    before, copying, final = (text.index(words) for words in begun)
+    assert before < copying < text.index("- 70 % random tokens") < text.index("within 48 tokens") < final
+    assert final < text.index("- 95 % running text") < text.index("within 128 tokens")
+    assert "longest_period" not in text
+    assert "From step" not in cards.render_card(card)

@@ -15,7 +15,7 @@ D_NOVELS = N_SPECIAL + STREAM * N_LANGUAGES
 DESERT = range(2000, 3500)
 """Part of each stream without sentence or clause ends, where pieces must be cut."""
 N_SWITCHED, LONGEST = 50, 12
-KINDS = [field.name for field in fields(Mixture)]
+KINDS = [field.name for field in fields(Mixture) if field.name != "longest_period"]
 
 
 def switched():
@@ -108,13 +108,23 @@ def test_shares_are_those_of_the_mixture():
     kinds = [
         kind_of(tokens, scored) for tokens, scored, _ in rows(mixer().batch(size, mixture, np.random.default_rng(1)))
     ]
-    for kind, share in asdict(mixture).items():
+    for kind, share in zip(asdict(mixture), mixture.shares, strict=False):
         low, high = stats.binom.interval(1 - 1e-6, size, share)
         assert low <= kinds.count(kind) <= high, kind
 
 
-def test_the_shares_of_the_mixture_sum_to_one():
-    assert sum(asdict(Mixture()).values()) == pytest.approx(1)
+def test_the_shares_of_the_mixture_sum_to_one_and_are_one_for_each_kind():
+    assert sum(Mixture().shares) == pytest.approx(1)
+    assert len(Mixture().shares) == len(KINDS)
+
+
+@pytest.mark.parametrize("longest", [40, 60])
+def test_no_repetition_comes_later_than_the_longest_period(longest):
+    kind = {"natural": 0.0, "repeated_passage": 0.5, "repeated_random": 0.5, "language_change": 0.0}
+    mixture = Mixture(**kind, clause_change=0.0, switched=0.0, longest_period=longest)
+    drawn = mixer().batch(200, mixture, np.random.default_rng(3))
+    periods = [period_of(tokens) for tokens, _, _ in rows(drawn)]
+    assert longest - 8 < max(periods) < longest
 
 
 @pytest.mark.parametrize("kind", KINDS)

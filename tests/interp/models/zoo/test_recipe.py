@@ -1,4 +1,4 @@
-from dataclasses import astuple, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -55,10 +55,20 @@ def test_the_seed_decides_the_first_weights(recipe):
     assert np.shape(weights[0][name]) == (recipe.d_model, recipe.d_mlp)
 
 
-def test_natural_text_takes_over_when_the_learning_rate_falls(recipe):
-    drawn = [recipe.mixture_at(step) for step in range(recipe.steps)]
-    assert drawn == [recipe.mixture] * recipe.n_level + [recipe.final_mixture] * (recipe.steps - recipe.n_level)
+def test_more_repetitions_are_read_for_a_while_and_natural_text_while_the_learning_rate_falls(recipe):
+    early = replace(recipe, copying_from=3)
+    drawn = [early.mixture_at(step) for step in range(early.steps)]
+    n_copying, n_falling = early.n_level - 3, early.steps - early.n_level
+    stages = [early.mixture] * 3 + [early.copying_mixture] * n_copying + [early.final_mixture] * n_falling
+    assert n_copying > 0
+    assert drawn == stages
+    never = replace(recipe, copying_from=recipe.steps)
+    assert recipe.copying_mixture not in [never.mixture_at(step) for step in range(recipe.steps)]
     rates = [learning_rate(step, recipe) for step in range(recipe.steps)]
     assert rates[recipe.n_level] == 1 > rates[recipe.n_level + 1]
-    for mixture in (recipe.mixture, recipe.final_mixture):
-        assert sum(astuple(mixture)) == pytest.approx(1)
+
+
+def test_the_shares_of_every_mixture_sum_to_one(recipe):
+    for mixture in (recipe.mixture, recipe.copying_mixture, recipe.final_mixture):
+        assert sum(mixture.shares) == pytest.approx(1)
+    assert recipe.copying_mixture.longest_period < recipe.mixture.longest_period
