@@ -47,7 +47,7 @@ class Recipe:
     batch: int = 16
     steps: int = 2600
     warmup: int = 60
-    decay: float = 0.4
+    decay: float = 0.5
     """Share of the steps, at the end, over which the learning rate falls to nothing."""
     muon_lr: float = 0.02
     adam_lr: float = 2e-3
