@@ -107,6 +107,9 @@ class Builder:
         # [part, batch * row, head of the group * d_head] by [part, head of the group * d_head, d_model]
         written = torch.bmm(change.flatten(1, 2).flatten(2), block.attention.w_o()[parts.heads].flatten(1, 2))
         written = written.view(len(cells), n_parts // len(cells), batch, rows, -1).sum(1)
+        if block.parallel:
+            # The MLP reads what attention reads, and so says what it said.
+            return self._base("resid", layer + 1, prompts, at) + written
         attn = self._base("attn_raw", layer, prompts, at) + written
         attn = attn if block.attention.post_norm is None else block.attention.post_norm(attn)
         return block.after(self._base("resid", layer, prompts, at), attn)
