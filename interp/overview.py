@@ -17,6 +17,7 @@ from interp.patching import check_prompts, patch_sweep
 from interp.prompts import PromptSet, TokenBatch, repeated_random_prompts
 from interp.report import Report, Section, Table
 from interp.results import Result
+from interp.sink_look import FIRST_LOOK, SINK_TITLE, census_section, cut_corpus, shipped_passages
 from interp.types import Model
 from probes import ProbeTask, probe_task, token_language_task
 
@@ -26,8 +27,8 @@ SWEEPS = (("resid_pre", "pos"), ("attn_out", "pos"), ("mlp_out", "pos"), ("z", "
 """Kinds of site swept, and what their columns are."""
 MOST_UNKNOWN = 0.2
 """Share of unknown tokens from which on a tokenizer does not read a sentence."""
-N_HEAD_CONTROLS = 19
-"""Random-weights models that head scores are compared with: the fewest for which p can reach 0.05."""
+N_HEAD_CONTROLS = 20
+"""Random-weights models that head scores are compared with: the fewest for which one lone head can be found."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ def first_look(
     sections, results = [facts_section(model)], []
     for make in (
         lambda: attention_section(model, control, head_controls, prompts, progress=progress, seed=seed),
+        lambda: sink_section(model, control, progress=progress, seed=seed),
         lambda: patching_section(model, prompts, metric, progress=progress, seed=seed),
         lambda: probe_section(model, control, progress=progress, seed=seed),
     ):
@@ -126,6 +128,14 @@ def attention_section(
     return Section("Where does it look?", ATTENTION_WORDS, figures=[patterns, scores])
 
 
+def sink_section(model: Model, control: Model, *, progress: Callable[[str], None], seed: int) -> Section:
+    """What a look at the model's attention sinks shows first, or the reason why there is none."""
+    if not reads_sentences(model):
+        return Section(SINK_TITLE, NO_SINK_WORDS)
+    corpus = cut_corpus(model, shipped_passages())
+    return census_section(model, control, corpus, only=FIRST_LOOK, progress=progress, seed=seed)
+
+
 def patching_section(
     model: Model, prompts: PromptSet, metric: str, *, progress: Callable[[str], None], seed: int
 ) -> Section:
@@ -163,6 +173,10 @@ def default_task(encoded: Callable[[str], np.ndarray], *, seed: int = 0) -> Prob
 ATTENTION_WORDS = (
     "Each head's attention on two texts, and how much each head behaves like a known kind. "
     "The same architecture with random weights is the control: what it shows too is no sign of training."
+)
+NO_SINK_WORDS = (
+    "Sinks were not counted: this model's tokenizer does not know the words of the shipped sentences. Give a text of "
+    "your own with interp sinks --corpus FILE."
 )
 NO_PROBE_WORDS = (
     "No probe was run: the default one asks for the language of the shipped sentences, and this model's tokenizer does "

@@ -18,7 +18,9 @@ from tests.interp.plots.browser import launch, opened
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "notebooks").glob("*.py"))
 FIRST_LOOK = ROOT / "notebooks" / "01_first_look.py"
+SINKS = ROOT / "notebooks" / "02_attention_sinks.py"
 N_FIGURES, N_PLOTLY = 5, 4
+N_SINK_FIGURES = 5
 MOST_LINES = 15
 WATCH = """
 import os, sys
@@ -84,11 +86,19 @@ def offline_kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[s
 
 @pytest.fixture(scope="module")
 def executed(offline_kernel: tuple[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Executed:
-    name, root = offline_kernel
-    directory = tmp_path_factory.mktemp("notebook")
-    notebook = nbformat.read(FIRST_LOOK.with_suffix(".ipynb"), as_version=4)
-    NotebookClient(notebook, timeout=120, kernel_name=name, resources={"metadata": {"path": str(directory)}}).execute()
+    return _execute(FIRST_LOOK, offline_kernel, tmp_path_factory.mktemp("notebook"))
+
+
+def _execute(source: Path, kernel: tuple[str, Path], directory: Path) -> Executed:
+    name, root = kernel
+    notebook = nbformat.read(source.with_suffix(".ipynb"), as_version=4)
+    NotebookClient(notebook, timeout=600, kernel_name=name, resources={"metadata": {"path": str(directory)}}).execute()
     return Executed(notebook, directory, root / "asked")
+
+
+@pytest.fixture(scope="module")
+def sinks(offline_kernel: tuple[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Executed:
+    return _execute(SINKS, offline_kernel, tmp_path_factory.mktemp("sinks"))
 
 
 @pytest.fixture(scope="module")
@@ -174,4 +184,32 @@ def test_the_report_it_writes_draws_in_a_browser(executed: Executed, browser: Br
     with opened(browser, executed.directory / "first-look.html") as watched:
         watched.draw_all()
         assert watched.page.locator(".interp-figure[data-drawn]").count() == N_FIGURES
+        watched.check_calm()
+
+
+@pytest.mark.slow
+def test_what_the_notebook_on_sinks_says_holds(sinks: Executed) -> None:
+    """Masking the first key costs more than its control, and much more than zeroing its value."""
+    assert [output.evalue for output in sinks.outputs if output.output_type == "error"] == []
+    assert not sinks.asked_network.exists()
+    assert len(sinks.figures) == N_SINK_FIGURES
+    table = next(data["text/plain"] for data in sinks.shown if "above_control_q_fdr" in data["text/plain"])
+    rows = [line.split() for line in table.splitlines() if " measured " in line]
+    effects = {row[1]: tuple(map(float, row[3:])) for row in rows}
+    effect, control, above, q = effects["mask_key"]
+    assert above > 0.1
+    assert effect > 10 * abs(control)
+    assert q < 0.05
+    assert effect > 3 * effects["zero_value"][0]
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_the_figures_on_sinks_draw_in_a_browser(sinks: Executed, browser: Browser, tmp_path: Path) -> None:
+    page = tmp_path / "notebook.html"
+    outputs = "".join(data["text/html"] for data in sinks.figures)
+    page.write_text(f"<!DOCTYPE html><html><head><meta charset='utf-8'></head><body>{outputs}</body></html>")
+    with opened(browser, page) as watched:
+        watched.draw_all()
+        assert watched.page.locator(".interp-figure[data-drawn]").count() == N_SINK_FIGURES
         watched.check_calm()

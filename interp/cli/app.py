@@ -199,6 +199,34 @@ def heads(
 
 
 @app.command()
+def sinks(
+    model: ModelName = "zoo:polyglot",
+    corpus: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Text file; once for each domain to compare. Without it: the shipped sentences in four languages.",
+            show_default=False,
+        ),
+    ] = None,
+    window: Annotated[int | None, typer.Option(help="Tokens in the cache of the streams.", show_default=False)] = None,
+    out: Annotated[Path | None, typer.Option(help="Report to write, .html.", show_default=False)] = None,
+    dtype: Precision = Dtype.float32,
+    device: Device = "cpu",
+    seed: Seed = 0,
+    force: Force = False,
+    json: Json = False,
+    allow_remote_code: RemoteCode = False,
+) -> None:
+    """Count attention sinks, test what they do, stream past them; writes a report and its results."""
+    with running("sinks", as_json=json) as output:
+        from interp.cli import sinks as room
+        from interp.cli import work
+
+        loading = work.Loading(model, dtype.value, device, seed, allow_remote_code)
+        output.say(room.sinks(loading, corpus or [], window, out, force=force))
+
+
+@app.command()
 def probe(
     model: ModelName = "zoo:polyglot",
     task: Annotated[

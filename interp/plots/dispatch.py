@@ -12,6 +12,9 @@ from interp.plots.forest import plot_forest
 from interp.plots.head_scores import plot_head_scores
 from interp.plots.patch_sweep import plot_patch_sweep
 from interp.plots.probe_by_layer import plot_probe_by_layer
+from interp.plots.sink_kinds import SINK_KINDS
+from interp.plots.sink_tests import plot_sink_tests
+from interp.plots.streaming import plot_streaming
 from interp.plots.theme import Palette
 from interp.results import Result
 
@@ -25,8 +28,12 @@ KINDS: dict[str, Callable[..., Figure]] = {
     "patch_cells": plot_forest,
     "attention_patterns": plot_attention_patterns,
     "head_scores": plot_head_scores,
+    "weight_scores": plot_head_scores,
     "probe_by_layer": plot_probe_by_layer,
     "emergence": plot_emergence,
+    "sink_tests": plot_sink_tests,
+    **SINK_KINDS,
+    "streaming": plot_streaming,
 }
 """Which function draws which kind of result."""
 

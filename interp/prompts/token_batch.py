@@ -47,7 +47,7 @@ class TokenBatch:
     def __len__(self) -> int:
         return len(self.tokens)
 
-    def __getitem__(self, rows: slice) -> "TokenBatch":
+    def __getitem__(self, rows: slice | Int[np.ndarray, " row"]) -> "TokenBatch":
         return TokenBatch(self.tokens[rows], self.mask[rows])
 
     @property

@@ -34,10 +34,16 @@ def tidy(result: Result) -> Tidy:
     frame = data.drop_vars(single).drop_dims("prompt", errors="ignore").to_dataframe().reset_index()
     labels = result.notes.get("labels")
     if labels is not None:
-        dim = next(str(dim) for dim in result.data["effect"].dims if dim != "layer")
+        dim = _labelled_dim(result, len(labels))
         texts = dict(zip(result.data[dim].values.tolist(), labels, strict=True))
         frame.insert(list(frame.columns).index(dim) + 1, "label", frame[dim].map(texts))
     return Tidy(frame, "Values of single prompts are in the result file." if single else "")
+
+
+def _labelled_dim(result: Result, n: int) -> str:
+    """The dimension whose places `notes["labels"]` names."""
+    dims = next(array.dims for array in result.data.data_vars.values() if array.dims and "prompt" not in array.dims)
+    return next(str(dim) for dim in dims if dim != "layer" and result.data.sizes[dim] == n)
 
 
 def _attention(result: Result) -> Tidy:

@@ -14,5 +14,6 @@ from interp.run.interventions import Patch as Patch
 from interp.run.interventions import Project as Project
 from interp.run.interventions import Steer as Steer
 from interp.run.interventions import Where as Where
+from interp.run.observe import observe as observe
 from interp.run.placebo import Placebo as Placebo
 from interp.run.pooling import pool_words as pool_words

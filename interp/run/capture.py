@@ -1,21 +1,18 @@
 """Capture activations: estimate first, stop at the last layer needed, keep only what was asked for."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import psutil
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from interp.errors import InputError, SiteError
-from interp.models import provenance, require_exists
+from interp.errors import InputError
+from interp.models import provenance
 from interp.prompts import TokenBatch
 from interp.results import Provenance
 from interp.run.activations import Activations, open_activations, write_manifest, write_shard
-from interp.run.forward import forward
-from interp.run.hooks import hooked
-from interp.run.places import check_places
+from interp.run.observe import check_capture, observe
 from interp.sites import Site
 from interp.types import Model
 
@@ -99,35 +96,16 @@ def estimate_bytes(model: Model, batch: TokenBatch, sites: Sequence[Site]) -> in
     return len(batch) * sum(tensor.numel() * tensor.element_size() for tensor in one.values())
 
 
-def check_capture(model: Model, sites: Sequence[Site]) -> list[Site]:
-    """Refuse sites that this model lacks; return the whole activations they lie in, each once."""
-    if not sites:
-        raise SiteError("No sites were asked for. Give at least one, such as Site(0, 'resid_post').")
-    check_places(model, sites)
-    for site in sites:
-        require_exists(model, site.kind)
-    return list(dict.fromkeys(site.whole for site in sites))
-
-
-class _Enough(Exception):  # noqa: N818 - not an error
-    """Every site has been captured: the rest of the forward pass is not needed."""
-
-
 def _capture_once(model: Model, batch: TokenBatch, sites: Sequence[Site]) -> dict[Site, Tensor]:
     kept: dict[Site, Tensor] = {}
 
     def keep_at(site: Site) -> Callable[[Tensor], None]:
         def keep(activation: Tensor) -> None:
-            kept[site] = activation.detach().clone()
-            if len(kept) == len(sites):
-                raise _Enough
+            kept[site] = activation.clone()
 
         return keep
 
-    with suppress(_Enough), hooked(model, {site.hook_name: keep_at(site) for site in sites}):
-        forward(model, batch)
-    if missed := [str(site) for site in sites if site not in kept]:
-        raise SiteError(f"Nothing passed through {missed} on this architecture, so there is nothing to capture there.")
+    observe(model, batch, {site: keep_at(site) for site in sites})
     return {site: kept[site] for site in sites}
 
 

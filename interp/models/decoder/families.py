@@ -47,7 +47,24 @@ def as_decoder(model: Model) -> Decoder | None:
         final_norm=_own(model.ln_final),
         w_u=lambda: (head.weight, head.bias),
         softcap=_positive(cap),
+        learned_positions=hasattr(model, "pos_embed"),
+        n_positions=_n_positions(model, family),
     )
+
+
+def _n_positions(model: Model, family: str) -> int | None:
+    """How many positions exist, or are rotated alike in texts of any length; None for any number."""
+    if hasattr(model, "pos_embed"):
+        return _own(model.pos_embed).weight.shape[0]
+    if family == "NativeModel":
+        rotary = _own(model.blocks[0].attn).rotary
+        return None if rotary is None else rotary.cos_cached.shape[0]
+    rotary = _own(model.rotary_emb)
+    kinds = rotary.rope_type.values() if isinstance(rotary.rope_type, dict) else [rotary.rope_type]
+    if not any("dynamic" in kind or kind == "longrope" for kind in kinds):
+        return None
+    longest = rotary.original_max_seq_len
+    return min(longest, rotary.config.rope_parameters.get("original_max_position_embeddings", longest))
 
 
 def _unusual(model: Model, family: str) -> bool:
@@ -163,10 +180,11 @@ def _rotary(model: Model, layer: int) -> Rotary | None:
     return table
 
 
-def _embed(model: Model, tokens: Tensor) -> Tensor:
+def _embed(model: Model, tokens: Tensor, positions: Tensor | None = None) -> Tensor:
     rows = _own(model.embed)(tokens)
     if hasattr(model, "pos_embed"):
-        rows = rows + _own(model.pos_embed)(torch.arange(tokens.shape[1], device=tokens.device))
+        placed = torch.arange(tokens.shape[1], device=tokens.device) if positions is None else positions
+        rows = rows + _own(model.pos_embed)(placed)
     return rows
 
 

@@ -58,8 +58,17 @@ class Attention:
         rows = norm(rows) if norm is not None else rows
         if self.rotary is None:
             return rows
-        cos, sin = (part[first:, None] for part in self.rotary(first + rows.shape[-3], rows.dtype))
-        width = cos.shape[-1]
+        cos, sin = self.rotary(first + rows.shape[-3], rows.dtype)
+        return self.turned(rows, cos[first:], sin[first:])
+
+    def turned(
+        self,
+        rows: Float[Tensor, "*batch pos head d_head"],
+        cos: Float[Tensor, "pos d_rotary"],
+        sin: Float[Tensor, "pos d_rotary"],
+    ) -> Float[Tensor, "*batch pos head d_head"]:
+        """Turn normed queries or keys by the angles of chosen positions: rows of `rotary`'s table, one for each."""
+        cos, sin, width = cos[:, None], sin[:, None], cos.shape[-1]
         turned, rest = rows[..., :width], rows[..., width:]
         turned = turned * cos + self._quarter_turn(turned) * sin
         return torch.cat([turned, rest], -1) if rest.shape[-1] else turned
@@ -122,14 +131,19 @@ class Decoder:
     """A decoder-only model as functions of rows."""
 
     family: str
-    embed: Callable[[Int[Tensor, "batch pos"]], Float[Tensor, "batch pos d_model"]]
-    """Tokens to the residual stream before the first block; positions count from 0."""
+    embed: Callable[..., Float[Tensor, "batch pos d_model"]]
+    """Tokens `[batch, pos]` to the residual stream before the first block; positions count from 0, or are given as a
+    second argument `[pos]`, which matters to learned positions only."""
     blocks: tuple[Block, ...]
     final_norm: RowFunction
     w_u: Callable[[], tuple[Float[Tensor, "d_vocab d_model"], Float[Tensor, " d_vocab"] | None]]
     """Unembedding and its bias, read anew on each call."""
     softcap: float | None = None
     """Cap of the logits."""
+    learned_positions: bool = False
+    """Whether the position of a token is added to its embedding."""
+    n_positions: int | None = None
+    """Positions that exist, or whose rotation is the same in texts of any length; None for any number."""
 
     @cached_property
     def n_layers(self) -> int:

@@ -63,31 +63,34 @@ class SinkModel(nn.Module):
         self.q, self.k, self.v = (nn.Linear(width, width) for _ in range(3))
         self.read_out = nn.Linear(width, recipe.d_content)
 
-    def forward(self, inputs: Inputs) -> tuple[Answers, Pattern]:
+    def forward(
+        self, inputs: Inputs, hidden: Bool[Tensor, "dest_pos src_pos"] | None = None
+    ) -> tuple[Answers, Pattern]:
         """Answer every position.
 
         Args:
             inputs: Contents, then the trigger bit, then the BOS bit.
+            hidden: What a query does not see; None for all that comes after it.
 
         Returns:
             Answers, and the attention weights behind them; no hook is needed to read them.
         """
         x = self.embed(inputs)
         scores = self.q(x) @ self.k(x).mT / math.sqrt(x.shape[-1])
-        pattern = attention_weights(scores, self.recipe.arm)
+        pattern = attention_weights(scores, self.recipe.arm, hidden)
         return self.read_out(pattern @ self.v(x)), pattern
 
 
-def attention_weights(scores: Pattern, arm: Arm) -> Pattern:
-    """Turn scores into causal attention weights.
+def attention_weights(scores: Pattern, arm: Arm, hidden: Bool[Tensor, "dest_pos src_pos"] | None = None) -> Pattern:
+    """Turn scores into attention weights, causal unless it is said what is hidden.
 
     `softmax` rows sum to 1; `off-by-one` divides by one more, as if a key of score 0 and value 0 were there; `relu`
     takes the positive part over the number of visible positions.
     """
-    hidden = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
+    if hidden is None:
+        hidden = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
     if arm == "relu":
-        visible = torch.arange(1, scores.shape[-1] + 1, device=scores.device)[:, None]
-        return scores.relu().masked_fill(hidden, 0.0) / visible
+        return scores.relu().masked_fill(hidden, 0.0) / (~hidden).sum(-1, keepdim=True)
     scores = scores.masked_fill(hidden, float("-inf"))
     if arm == "softmax":
         return scores.softmax(-1)

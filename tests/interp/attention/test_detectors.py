@@ -5,11 +5,15 @@ import pytest
 import torch
 
 from interp.attention.detectors import (
+    delimiter,
     duplicate_token,
     first_token,
     induction,
+    local,
+    offset,
     previous_token,
     received_attention,
+    uniform,
     without_padding,
 )
 from interp.errors import InputError
@@ -39,6 +43,10 @@ def planted(n_pos: int, back: int) -> torch.Tensor:
     return pattern
 
 
+def at(*positions: int, n_pos: int = 5) -> torch.Tensor:
+    return torch.isin(torch.arange(n_pos), torch.tensor(positions))[None]
+
+
 def random_pattern(*shape: int) -> torch.Tensor:
     scores = torch.randn(*shape, generator=torch.Generator().manual_seed(0))
     above = torch.ones(shape[-2:], dtype=torch.bool).triu(1)
@@ -53,6 +61,10 @@ def random_pattern(*shape: int) -> torch.Tensor:
         # Second copy: queries 3 and 4. Same token: sources 1 and 2. Token after it: sources 2 and 3.
         (lambda p, m: duplicate_token(p, m, period=2, start=1), (0.2 + 0.1) / 2),
         (lambda p, m: induction(p, m, period=2, start=1), (0.6 + 0.5) / 2),
+        (lambda p, m: offset(p, m, back=2), (0.5 + 0.2 + 0.1) / 3),
+        (lambda p, m: offset(p, m, back=3), (0.1 + 0.1) / 2),
+        # Delimiters at positions 0 and 3; query 0 is not counted.
+        (lambda p, m: delimiter(p, m, is_delimiter=at(0, 3)), (0.4 + 0.5 + (0.1 + 0.1) + (0.2 + 0.5)) / 4),
     ],
 )
 def test_by_hand(detect, by_hand):
@@ -64,6 +76,42 @@ def test_hand_worked_without_bos():
     pattern, mask = HAND[..., :4, :4], ALL[:, :4]
     assert duplicate_token(pattern, mask, period=2, start=0).item() == pytest.approx((0.5 + 0.2) / 2)
     assert induction(pattern, mask, period=2, start=0).item() == pytest.approx((0.3 + 0.6) / 2)
+
+
+def test_evenness_by_hand():
+    # Rows of 2, 3, 4 and 5 visible keys. Entropies in bits: one of two at 1/4; 1/2, 1/4, 1/4; even; all on one key.
+    rows = torch.zeros(5, 5)
+    rows[0, 0], rows[1, :2], rows[4, 2] = 1, torch.tensor([0.25, 0.75]), 1
+    rows[2, :3], rows[3, :4] = torch.tensor([0.5, 0.25, 0.25]), 0.25
+    quarter = 0.25 * 2 + 0.75 * np.log2(4 / 3)
+    by_hand = (quarter / 1 + 1.5 / np.log2(3) + 1 + 0) / 4
+    assert uniform(rows[None, None], ALL).item() == pytest.approx(by_hand)
+    # Both ways, every row sees all five keys, and row 0 is still left out.
+    assert uniform(rows[None, None], ALL, causal=False).item() == pytest.approx((quarter + 1.5 + 2) / np.log2(5) / 4)
+
+
+def test_even_attention_is_uniform_also_where_a_learned_sink_takes_the_rest():
+    mask = torch.ones(1, 9, dtype=torch.bool)
+    assert uniform(even(9), mask).item() == pytest.approx(1)
+    assert uniform(0.2 * even(9), mask).item() == pytest.approx(1)
+    assert uniform(0 * even(9), mask).item() == 0
+    both_ways = torch.full((1, 1, 9, 9), 1 / 9)
+    assert uniform(both_ways, mask, causal=False).item() == pytest.approx(1)
+
+
+def test_local_counts_the_query_and_the_four_before_it():
+    n_pos, mask = 8, torch.ones(1, 8, dtype=torch.bool)
+    assert local(even(n_pos), mask).item() == pytest.approx((5 / 6 + 5 / 7 + 5 / 8) / 3)
+    for back, expected in ((0, 1), (4, 1), (5, 0)):
+        assert local(planted(n_pos, back), mask).item() == expected
+
+
+def test_a_prompt_without_delimiters_scores_none_and_one_of_nothing_else_all():
+    mask = torch.ones(1, 6, dtype=torch.bool)
+    nowhere, everywhere = at(n_pos=6), at(*range(6), n_pos=6)
+    pattern = random_pattern(1, 2, 6, 6)
+    assert delimiter(pattern, mask, is_delimiter=nowhere).tolist() == [[0, 0]]
+    torch.testing.assert_close(delimiter(pattern, mask, is_delimiter=everywhere), torch.ones(1, 2))
 
 
 def test_alpha_by_hand():
@@ -92,12 +140,14 @@ def test_planted_heads_score_one_on_their_detector_and_zero_on_the_others():
         period: lambda p: duplicate_token(p, mask, **place),
         period - 1: lambda p: induction(p, mask, **place),
         n_pos: lambda p: first_token(p, mask),
+        2: lambda p: offset(p, mask, back=2),
     }
     for back in detect:
         scores = {name: float(score(planted(n_pos, back))) for name, score in detect.items()}
         assert scores.pop(back) == pytest.approx(1.0)
         scores.pop(n_pos, None)  # early queries of every planted head fall back on position 0
-        scores.pop(1, None)  # whose first query then also looks at the previous token
+        for small in (1, 2):  # whose first query then also looks at the token before, or at the one before that
+            scores.pop(small, None)
         assert set(scores.values()) <= {0.0}
 
 
@@ -126,6 +176,11 @@ def test_padding_is_never_read():
         first_token,
         lambda p, m: duplicate_token(p, m, **place),
         lambda p, m: induction(p, m, **place),
+        lambda p, m: offset(p, m, back=2),
+        local,
+        uniform,
+        lambda p, m: uniform(p, m, causal=False),
+        lambda p, m: delimiter(p, m, is_delimiter=at(2, 5, 9, n_pos=12)[:, : m.shape[1]]),
     ):
         torch.testing.assert_close(detect(padded, longer), detect(short, mask))
     alpha = received_attention(padded, longer)
@@ -162,6 +217,13 @@ def test_prompts_without_a_query_are_refused():
         previous_token(HAND, one)
     with pytest.raises(InputError, match="no query at position 8"):
         induction(HAND, ALL, period=7, start=1)
+    with pytest.raises(InputError, match="no query at position 5"):
+        local(HAND, ALL)
+    with pytest.raises(InputError, match="no query at position 6"):
+        offset(HAND, ALL, back=6)
+    for detect in (uniform, lambda p, m: delimiter(p, m, is_delimiter=ALL)):
+        with pytest.raises(InputError, match="Prompt 0 of this batch has 1 tokens"):
+            detect(HAND, one)
 
 
 def test_several_prompts_are_scored_each_by_itself():

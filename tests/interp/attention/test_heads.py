@@ -10,12 +10,15 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from interp.attention import head_scores
+from interp.attention.heads import _found
+from interp.attention.significance import against_random
 from interp.errors import InputError
 from interp.models import encode, load_model
 from interp.prompts import TokenBatch
 from interp.results import Result
 from tests import families
 
+ON_REPEATS = ("previous_token", "duplicate_token", "induction", "offset_2", "offset_3", "local", "uniform")
 WIDTH = 64
 """One third of the planted model's residual stream: positions, tokens, and tokens of the position before."""
 SHARP = 25.0
@@ -110,7 +113,10 @@ def test_the_interval_holds_the_score_and_the_control_is_small(planted):
     assert (data["score_low"] <= data["score"] + 1e-6).all()
     assert (data["score"] <= data["score_high"] + 1e-6).all()
     assert whole.has_control
-    assert float(data["control"].max()) < 0.3
+    spread = ["local", "uniform"]  # which even attention scores high on
+    assert float(data["control"].drop_sel(detector=spread).max()) < 0.3
+    assert not data["found"].any()  # two controls are not enough
+    assert whole.notes["q_floor"] == pytest.approx(6 / 13)
     assert whole.notes["causal"]
     assert whole.notes["bos"]
     assert "max-T" in whole.notes["correction"]
@@ -126,7 +132,8 @@ def test_every_family_gives_shares_of_attention(family, family_model, controls):
     texts = TokenBatch.of([encode(model, sentence) for sentence in families.SENTENCES[:3]])
     result = head_scores(model, texts=texts, control_models=controls(family), n_sequences=3, period=5)
     score = result.data["score"].values
-    assert score.shape == (4, model.cfg.n_layers, model.cfg.n_heads)
+    delimited = ["delimiter"] if result.data.sizes["detector"] == 9 else []
+    assert result.data["detector"].values.tolist() == [*ON_REPEATS, "first_token", *delimited]
     assert (score >= 0).all()
     assert (score <= 1 + 1e-6).all()
     assert np.ptp(score) > 0.01
@@ -147,6 +154,36 @@ def test_first_token_equals_the_pattern_of_single_prompts(tiny, controls):
     np.testing.assert_allclose(
         result.data["score"].sel(detector="first_token", layer=1), np.mean(alone, axis=0), atol=1e-5
     )
+
+
+def test_delimiters_are_punctuation_and_separators_of_the_texts(family_model, controls):
+    model = family_model("bert")
+    rows = [encode(model, sentence) for sentence in families.SENTENCES[:3]]
+    result = head_scores(model, texts=TokenBatch.of(rows), control_models=controls("bert"), n_sequences=2, period=4)
+    alone = []
+    for row in rows:
+        marked = [token in (".", ",", "[SEP]") for token in model.tokenizer.convert_ids_to_tokens(row.tolist())]
+        assert sum(marked) > 1
+        _, cache = model.run_with_cache(torch.from_numpy(row)[None], names_filter="blocks.1.attn.hook_pattern")
+        alone.append(cache["blocks.1.attn.hook_pattern"][0, :, 1:, marked].sum(-1).mean(-1).numpy())
+    np.testing.assert_allclose(
+        result.data["score"].sel(detector="delimiter", layer=1), np.mean(alone, axis=0), atol=1e-5
+    )
+
+
+def test_texts_without_delimiters_are_not_scored_by_them(tiny, controls):
+    texts = TokenBatch.of([encode(tiny, families.SENTENCES[5])] * 2)
+    result = head_scores(tiny, texts=texts, control_models=controls("gpt2"), n_sequences=2, period=4)
+    assert result.data["detector"].values.tolist() == [*ON_REPEATS, "first_token"]
+
+
+def test_heads_of_repetition_must_score_more_where_something_repeats():
+    """An interval above all random weights is not enough; heads that go by position are not asked."""
+    names, shape = ["previous_token", "duplicate_token", "induction"], (3, 1, 2)
+    against = against_random(np.full(shape, 0.9), np.random.default_rng(0).random((20, *shape)) / 10)
+    unrepeated = np.broadcast_to([0.9, 0.0], shape)
+    found = _found(names, np.full(shape, 0.85), unrepeated, against)
+    assert found.tolist() == [[[True, True]], [[False, True]], [[False, True]]]
 
 
 def test_scores_survive_a_round_trip_through_a_file(planted, tmp_path):

@@ -10,13 +10,21 @@ from interp.plots import plot
 from interp.plots.dispatch import KINDS
 from interp.results import Result
 from tests.interp.plots import synthetic
+from tests.interp.plots.synthetic_heads import weight_scores
+from tests.interp.plots.synthetic_sink_tests import sink_tests
+from tests.interp.plots.synthetic_sinks import SINK_MAKERS
+from tests.interp.plots.synthetic_streaming import streaming
 
 MAKERS = {
     "patch_sweep": synthetic.patch_sweep,
     "attention_patterns": synthetic.attention,
     "head_scores": synthetic.head_scores,
+    "weight_scores": weight_scores,
     "probe_by_layer": synthetic.probe_by_layer,
     "emergence": synthetic.emergence,
+    "sink_tests": sink_tests,
+    **SINK_MAKERS,
+    "streaming": streaming,
     **{kind: partial(synthetic.edit_sweep, kind) for kind in ("ablate_sweep", "steer_sweep", "direct_paths")},
     **{kind: partial(synthetic.effects, kind) for kind in ("patch_cells", "path_patch")},
 }

@@ -122,3 +122,18 @@ def test_patterns_are_rounded_where_the_model_rounds_them(loaded_in_double, name
     ours = run(as_decoder(model), torch.from_numpy(batch.tokens), {"pattern"})["pattern"][0]
     theirs = capture(model, batch, [site])[site]
     assert torch.equal(ours, ours.float().double()) == torch.equal(theirs, theirs.float().double())
+
+
+def test_learned_positions_may_be_given(double_model):
+    decoder = as_decoder(double_model("gpt2"))
+    tokens = torch.tensor([[7, 7, 9]])
+    assert decoder.learned_positions
+    assert decoder.n_positions == families.N_CTX
+    torch.testing.assert_close(decoder.embed(tokens, torch.arange(3)), decoder.embed(tokens), rtol=0, atol=0)
+    moved = decoder.embed(tokens, torch.tensor([5, 5, 5]))[0]
+    assert torch.equal(moved[0], moved[1])
+    assert not torch.equal(moved[1], decoder.embed(tokens)[0, 1])
+    rotary = as_decoder(double_model("llama"))
+    assert not rotary.learned_positions
+    assert rotary.n_positions is None
+    assert torch.equal(rotary.embed(tokens, torch.tensor([5, 5, 5])), rotary.embed(tokens))

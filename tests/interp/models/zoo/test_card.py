@@ -231,6 +231,9 @@ def test_each_stage_of_the_training_has_its_shares(card):
         "copying_from": 123,
         "copying_mixture": {"natural": 0.3, "repeated_random": 0.7, "longest_period": 48},
         "final_mixture": {"natural": 0.95, "switched": 0.05, "longest_period": 128},
+        "settling": 21,
+        "settling_rate": 0.31,
+        "settling_mixture": {"natural": 0.99, "switched": 0.01, "longest_period": 128},
     }
     training = card.training | {"recipe": card.training["recipe"] | stages}
     text = cards.render_card(replace(card, training=training))
@@ -238,5 +241,6 @@ def test_each_stage_of_the_training_has_its_shares(card):
     before, copying, final = (text.index(words) for words in begun)
     assert before < copying < text.index("- 70 % random tokens") < text.index("within 48 tokens") < final
     assert final < text.index("- 95 % running text") < text.index("within 128 tokens")
+    assert text.index("the last 21 steps") < text.index("31 % of its peak") < text.index("- 99 % running text")
     assert "longest_period" not in text
     assert "From step" not in cards.render_card(card)

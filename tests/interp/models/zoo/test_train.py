@@ -24,7 +24,7 @@ from interp.models.zoo.recipe import Recipe
 from interp.models.zoo.train import train
 logging.basicConfig(level=logging.INFO, format="%(message)s")
 told = json.loads(sys.argv[3])
-mixtures = {name: Mixture(**told[name]) for name in ("mixture", "copying_mixture", "final_mixture")}
+mixtures = {name: Mixture(**told[name]) for name in ("mixture", "copying_mixture", "final_mixture", "settling_mixture")}
 recipe = Recipe(**told | mixtures)
 train(Path(sys.argv[1]), Path(sys.argv[2]), recipe, every=int(sys.argv[4]))
 """
