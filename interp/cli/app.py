@@ -80,6 +80,11 @@ Prompts = Annotated[
     ),
 ]
 Out = Annotated[Path | None, typer.Option(help="File to write.", show_default=False)]
+Window = Annotated[int | None, typer.Option(help="Tokens in the cache of the streams.", show_default=False)]
+Corpora = Annotated[
+    list[Path] | None,
+    typer.Option(help="Text file, once for each domain. Without it: the shipped sentences.", show_default=False),
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace an existing output.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout; everything else on stderr.")]
 MetricName = Annotated[str, typer.Option(help="logit_diff, log_prob, prob, rank, accuracy or kl.")]
@@ -201,15 +206,9 @@ def heads(
 @app.command()
 def sinks(
     model: ModelName = "zoo:polyglot",
-    corpus: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="Text file; once for each domain to compare. Without it: the shipped sentences in four languages.",
-            show_default=False,
-        ),
-    ] = None,
-    window: Annotated[int | None, typer.Option(help="Tokens in the cache of the streams.", show_default=False)] = None,
-    out: Annotated[Path | None, typer.Option(help="Report to write, .html.", show_default=False)] = None,
+    corpus: Corpora = None,
+    window: Window = None,
+    out: Out = None,
     dtype: Precision = Dtype.float32,
     device: Device = "cpu",
     seed: Seed = 0,

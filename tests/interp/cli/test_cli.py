@@ -180,7 +180,10 @@ def test_unknown_options_exit_with_2(tmp_path):
 
 def test_an_interrupted_command_exits_with_130_and_leaves_nothing(llama, tmp_path):
     command = [sys.executable, "-m", "interp", "report", str(llama), "--out", "r.html"]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    # A test run in the background of a shell ignores interrupts, and its children would inherit that.
+    heeding = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    process = subprocess.Popen(command, cwd=tmp_path, **pipes, **heeding)
     for line in process.stderr:
         if line.startswith("capabilities"):
             break
