@@ -64,11 +64,15 @@ interp.plot(tests)
 
 # %% [markdown]
 # Read the differences, not the discs. Masking the first key forces each head to look elsewhere, and the loss rises far
-# more than when as much attention is taken from other keys. Setting the first token's *value* to zero costs little
-# beside that: what is looked up there is almost nothing. The sink is a place to look when there is nothing to find.
+# more than when another key is masked. Is it the place that is missed, or what is looked up there? The row below tells:
+# the attention stays, and only the first token's *value* is set to zero. Where that costs nothing, the sink is a place
+# to look when there is nothing to find, as reported of large models. In this one it costs as much as the mask: BOS is
+# read as a constant, and the layers above count on it. Taking no more weight than another key has (*equal weight*)
+# costs little either way: it is the amount that makes the first token different.
 
 # %%
-tests.to_dataframe()[["test", "status", "effect", "control", "above_control", "above_control_q_fdr"]]
+table = tests.to_dataframe().set_index("test")[["effect", "control", "above_control", "q_fdr"]]
+table.dropna().round(3)
 
 # %% [markdown]
 # ## What if its beginning is evicted?
