@@ -53,7 +53,7 @@ def test_head_scores_find_the_circuit_and_not_in_random_weights(scores):
     assert float(previous.score.sel(layer=0).max()) >= 0.4
     assert float(found.score.sel(layer=1).max()) >= 0.9
     assert float(found.score.sel(layer=0).max()) < 0.1
-    assert float(scores.threshold.max()) < 0.15
+    assert float(scores.threshold.sel(detector=["previous_token", "induction"]).max()) < 0.15
 
 
 def test_the_card_names_the_heads_that_head_scores_finds(model, scores):
