@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int
 
-from interp.attention import sink_census, sink_tests
+from interp.attention import attention_patterns, sink_census, sink_tests
 from interp.errors import ModelError, PromptError
 from interp.models import encode, facts
 from interp.models.tokenizers import frame
@@ -18,6 +18,8 @@ from interp.streaming import cut_streams, stream_losses
 from interp.streaming.plan import make_plan
 from interp.types import Model
 
+N_SHOWN_TOKENS = 48
+"""Tokens of the patterns that a click on a head opens."""
 N_TOKENS = 128
 """Tokens of a sequence, or the model's context where that is shorter."""
 MOST_SEQUENCES, N_TESTED = 64, 16
@@ -33,7 +35,8 @@ SINK_TITLE = "Where does attention rest?"
 CENSUS_WORDS = (
     "How much attention goes to the first token, by the definitions of the literature, and what goes with it inside: "
     "spikes in the residual stream, values that drain, rows that spread or gather. The same architecture with random "
-    "weights is the control. A sink that is seen is not yet one that does anything."
+    "weights is the control. A sink that is seen is not yet one that does anything. Click a head in any map to see its "
+    "pattern."
 )
 TEST_WORDS = (
     "What is lost without the sink, or without a part of what makes it. Every test stands beside a control that edits "
@@ -63,6 +66,13 @@ class Corpus:
     """Domain of each sequence."""
     text: str
     """All of it, for streams."""
+
+    @property
+    def shown(self) -> TokenBatch:
+        """The beginning of the first sequence of each domain, for looking at single patterns."""
+        first = [self.domains.index(name) for name in dict.fromkeys(self.domains)]
+        batch = self.batch[np.array(first)]
+        return TokenBatch(batch.tokens[:, :N_SHOWN_TOKENS], batch.mask[:, :N_SHOWN_TOKENS])
 
     @property
     def by_domain(self) -> dict[str, TokenBatch]:
@@ -157,10 +167,12 @@ def census_section(
         seed: Decides the resamples.
     """
     progress("sink census")
+    # A head of the maps opens in the figure of patterns; a first look has one of its own.
+    patterns = [] if only else [attention_patterns(model, corpus.shown, control)]
     domains = corpus.domains if len(set(corpus.domains)) > 1 else None
     census = sink_census(model, corpus.batch, control, domains=domains, seed=seed)
     shown = [getattr(census, name) for name in only] if only else list(census.results)
-    return Section(SINK_TITLE, CENSUS_WORDS, figures=shown)
+    return Section(SINK_TITLE, CENSUS_WORDS, figures=[*patterns, *shown])
 
 
 def battery_section(model: Model, corpus: Corpus, *, progress: Callable[[str], None], seed: int) -> Section:

@@ -58,6 +58,11 @@
       return { head, name: this.headName(head) };
     },
 
+    openHead(layer, head) {
+      const [row, column] = [this.data.layers.indexOf(layer), this.data.heads.indexOf(head)];
+      return row < 0 || column < 0 ? null : this.show({ head: row * this.nHeads + column });
+    },
+
     openHeadAt(event) {
       const found = this.headAt(event);
       if (found) this.show({ head: found.head });

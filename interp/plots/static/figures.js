@@ -84,7 +84,18 @@
       modeBarButtons: [[button("png"), button("svg")], ["zoom2d", "pan2d", "resetScale2d"]],
     });
     walkWithKeys(library, target, figure.dataset.title);
+    target.on("plotly_click", ({ points: [point] }) => openHead(point.data.hovertext?.[point.pointNumber[0]]?.[point.pointNumber[1]]));
     return { exportAs, formats: ["png", "svg"], retheme: () => library.relayout(target, { "font.color": ink(figure) }) };
+  }
+
+  // A cell that is a head opens its pattern, where the page has a figure of patterns.
+  async function openHead(cell) {
+    const named = /<b>L(\d+)H(\d+)/.exec(typeof cell === "string" ? cell : "");
+    const patterns = figures().find((figure) => figure.dataset.kind === "attention");
+    if (!named || !patterns) return;
+    const { viewer } = await draw(patterns);
+    await viewer.openHead(Number(named[1]), Number(named[2]));
+    patterns.scrollIntoView({ behavior: "smooth", block: "center" });
   }
 
   function walkWithKeys(library, target, title) {

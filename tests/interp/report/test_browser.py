@@ -171,3 +171,21 @@ def test_a_narrow_screen_does_not_scroll_sideways(browser: Browser, report_path:
         watched.page.set_viewport_size({"width": 390, "height": 800})
         watched.draw_all()
         assert watched.page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_click_on_a_head_opens_its_pattern_on_the_same_page(browser: Browser, tmp_path: Path) -> None:
+    heads, patterns = synthetic.head_scores(), synthetic.attention()
+    page = write_report(Report("Heads", "", [Section("Both", "", [heads, patterns])]), tmp_path / "report.html")
+    n_layers, n_heads = heads.data.sizes["layer"], heads.data.sizes["head"]
+    with opened(browser, page) as watched:
+        watched.draw_all()
+        plot_area = watched.page.locator(".interp-plot .nsewdrag").first
+        plot_area.scroll_into_view_if_needed()
+        box = plot_area.bounding_box()
+        assert box is not None
+        layer, head = 1, 2
+        x, y = box["x"] + (head + 0.5) / n_heads * box["width"], box["y"] + (layer + 0.5) / n_layers * box["height"]
+        watched.page.mouse.move(x, y)
+        watched.page.mouse.click(x, y)
+        watched.page.wait_for_selector("text=L1H2 · trained weights")
+        watched.check_calm()
