@@ -136,7 +136,10 @@ def domain_result(taken: Taken, domains: list[str]) -> Result:
         "control_spread": (("layer", "head"), spreads_of.mean(0)),
         "p_corrected": (("layer", "head"), (1 + (best >= observed).sum(0)) / (1 + _PERMUTATIONS)),
     }
-    notes = {"n_by_domain": {name: domains.count(name) for name in names}}
+    notes = {
+        "n_by_domain": {name: domains.count(name) for name in names},
+        "control": f"the same heads with the labels of the sequences shuffled; p over {_PERMUTATIONS} shuffles",
+    }
     return as_result(taken, _DOMAINS, xr.Dataset(data, {"domain": names, **taken.head_coords}), notes=notes)
 
 

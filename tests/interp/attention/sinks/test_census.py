@@ -90,6 +90,7 @@ def test_a_head_that_rests_on_one_domain_only_is_told_from_one_that_does_not(sin
     contents, triggers = words(2, 130, 8), words(130, 258, 8)
     labels = ["contents"] * 8 + ["triggers"] * 8
     told = sink_census(sink_models[0], TokenBatch.of([*contents, *triggers]), sink_models[1], domains=labels).domains
+    assert "shuffled" in told.notes["control"]
     assert told is not None
     first = told.data["first"].values.ravel()
     assert first[0] > 0.98
