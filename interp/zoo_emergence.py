@@ -7,7 +7,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -39,6 +39,7 @@ from interp.zoo_language import (
 )
 
 log = logging.getLogger(__name__)
+_MODEL = "zoo:polyglot"
 
 SIZES = Sizes(characters=20_000, openings=20, switches=6)
 """Less than for a card: there are many snapshots."""
@@ -86,11 +87,12 @@ def measure_emergence(state: Path, out: Path, *, corpus: Path | None = None, siz
         model, training = load_model(str(directory)), read_training(directory)
         measured = measure_snapshot(model, materials)
         snapshots.append(Snapshot(int(training["steps"]), int(training["tokens_seen"]), measured))
-        made_by = provenance(model, tokens=[np.zeros(0, np.int64)], call="measure_emergence")
+        # By the trained model's name: where the snapshots lay means nothing elsewhere.
+        made_by = replace(provenance(model, tokens=[np.zeros(0, np.int64)], call="measure_emergence"), model=_MODEL)
         log.info("step %d: %s", training["steps"], {name: round(each.value, 3) for name, each in measured.items()})
     assert made_by is not None
     found = Emergence(
-        model="zoo:polyglot",
+        model=_MODEL,
         command="python -m interp.zoo_emergence --state DIR --out DIR" + (" --corpus DIR" if corpus else ""),
         text=materials.words,
         measures={name: each for name, each in _MEASURES.items() if name in snapshots[0].measured},

@@ -45,6 +45,7 @@ def test_every_snapshot_is_measured_alike(measured, recipe):
         name = f"bits per byte, held-out novels, {language}"
         assert last[name].high < first[name].low
     assert "--corpus DIR" in measured.command
+    assert measured.provenance.model == "zoo:polyglot", "no path of the machine it was trained on"
 
 
 def test_a_snapshots_numbers_are_those_of_the_measurements(measured, trained_model):
