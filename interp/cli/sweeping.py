@@ -12,7 +12,7 @@ from interp.patching.attribution import Method
 from interp.patching.cells import By
 from interp.patching.estimate import Estimate, estimate_sweep, in_words, parse_bytes
 from interp.patching.plan import Direction
-from interp.patching.sweep import Engine
+from interp.patching.sweep import Engine, check_ig_steps
 from interp.prompts import PromptSet
 from interp.results import Result
 from interp.sites import Site
@@ -34,14 +34,16 @@ class Sweep:
     direction: Direction
     engine: Engine = "auto"
     method: Method = "exact"
+    ig_steps: int = 0
     control: bool = True
 
     def check(self) -> None:
         """Refuse settings that no model could run.
 
         Raises:
-            InterpError: an unknown metric or kind of site.
+            InterpError: an unknown metric or kind of site, or steps for a sweep that takes none.
         """
+        check_ig_steps(self.method, self.ig_steps)
         as_metric(self.metric)
         Site(0, self.kind)
 
@@ -56,7 +58,7 @@ class Sweep:
                 f"--estimate and --max-memory are for sweeps that patch every cell; method {self.method!r} takes a few "
                 "passes per prompt. Leave them out, or use --method exact."
             )
-        asked = {name: value for name, value in asdict(self).items() if name != "method"}
+        asked = {name: value for name, value in asdict(self).items() if name not in ("method", "ig_steps")}
         found = estimate_sweep(model, prompts, calibration_seconds=seconds, **asked)
         if max_memory is not None and found.peak_bytes > parse_bytes(max_memory):
             raise InputError(

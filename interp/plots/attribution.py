@@ -41,6 +41,8 @@ def plot_attribution(result: Result) -> Figure:
     """
     contract.check_drawable(result, ["effect", "control"])
     name = _METHODS.get(str(result.notes.get("method")), "estimate")
+    if steps := result.notes.get("ig_steps"):
+        name += f" over {steps} steps"
     site, direction = result.notes.get("site", "activations"), result.notes.get("direction")
     of = f"{site} ({direction})" if direction else str(site)
     control = contract.control_in_words(result, "the same estimate for a matched placebo in place of the patch")

@@ -21,10 +21,19 @@ from interp.models import ModelEncoder, load_model
 from interp.models.compiled import compiled_prompts
 from interp.models.zoo import prompts
 from interp.patching import against_exact, patch_sweep
+from interp.patching.attribution.against import NEGLIGIBLE
+from interp.patching.cells import By
 from interp.prompts import PromptPair, PromptSet, repeated_random_prompts
 from interp.results import Result
 
-KINDS = (("resid_pre", "pos"), ("z", "head"), ("q", "head"), ("k", "head"), ("mlp_out", "pos"))
+KINDS: tuple[tuple[str, By], ...] = (
+    ("resid_pre", "pos"),
+    ("z", "head"),
+    ("q", "head"),
+    ("k", "head"),
+    ("v", "head"),
+    ("mlp_out", "pos"),
+)
 MODELS = (
     "zoo:polyglot polyglot/agreement",
     "zoo:polyglot polyglot/induction",
@@ -37,6 +46,7 @@ MODELS = (
 BOS, WORDS = 1, range(2, 258)
 """Token ids of `zoo:induction`."""
 N_PROMPTS = 16
+METHODS = (("atp", 0), ("atp*", 0), ("atp*", 64))
 
 
 def main() -> None:
@@ -56,25 +66,36 @@ def measure(name: str) -> dict[str, Any]:
     pairs = _pairs(model, bare, *prompt_set)
     has_mlp = not getattr(model.cfg, "attn_only", False)
     # Circuits by hand have few heads, so those of queries and keys are taken position by position.
-    finer = {"q": "pos_head", "k": "pos_head"} if bare.startswith("compiled:") else {}
+    finer: dict[str, By] = {"q": "pos_head", "k": "pos_head"} if bare.startswith("compiled:") else {}
     kinds = [(kind, finer.get(kind, by)) for kind, by in KINDS if kind != "mlp_out" or has_mlp]
     found = {f"{kind} by {by}": _compare(model, pairs, kind, by) for kind, by in kinds}
     seconds = time.perf_counter() - begun
     return {"model": name, "prompts": len(pairs), **found, "seconds": round(seconds, 1)}
 
 
-def _compare(model: Any, pairs: PromptSet, kind: str, by: str) -> dict[str, Any]:
+def _compare(model: Any, pairs: PromptSet, kind: str, by: By) -> dict[str, Any]:
     exact = patch_sweep(model, pairs, kind, by=by, control=False)
     row: dict[str, Any] = {}
-    for method in ("atp", "atp*"):
-        seen = against_exact(patch_sweep(model, pairs, kind, by=by, method=method, control=False), exact)
+    for method, ig_steps in METHODS:
+        asked: dict[str, Any] = {"by": by, "method": method, "ig_steps": ig_steps, "control": False}
+        seen = against_exact(patch_sweep(model, pairs, kind, **asked), exact)
+        name = f"{method}{ig_steps or ''}"
         agreement = seen.notes.get("rank_correlation")
         row["cells"] = None if agreement is None else agreement["cells"]
-        names = ("rho", "low", "high")
-        row[method] = None if agreement is None else [_rounded(agreement.get(name)) for name in names]
-        row["largest"] = row.get("largest", {}) | _largest(seen, method)
-    row["graddrop"] = _rounded(seen.notes.get("graddrop_rank_correlation"))
+        ends = ("rho", "low", "high")
+        row[name] = None if agreement is None else [_rounded(agreement.get(end)) for end in ends]
+        row["largest"] = row.get("largest", {}) | _largest(seen, name)
+        row["found"] = row.get("found", {}) | _found(seen, name)
+        if name == "atp*":
+            row["graddrop"] = _rounded(seen.notes.get("graddrop_rank_correlation"))
     return row
+
+
+def _found(seen: Result, method: str) -> dict[str, int]:
+    exact, ours = (np.abs(seen.data[name].values) for name in ("exact", "effect"))
+    planted, empty = (exact > 0) & (exact >= exact.max() / 10), exact <= NEGLIGIBLE * exact.max()
+    floor = max(ours[empty].max(initial=0), NEGLIGIBLE * exact.max())
+    return {"of": int(planted.sum()), method: int((ours[planted] > floor).sum())}
 
 
 def _largest(seen: Result, method: str) -> dict[str, Any]:

@@ -24,10 +24,16 @@ STAR = (
     "the number of layers less one, for effects that cancel. It is no estimate of an effect and has no sign. Nothing "
     "was patched."
 )
+STEPS = (
+    " Gradients are the mean over {} runs whose embeddings lie evenly spaced between the two prompts' (integrated "
+    "gradients), so that a gate which is shut at one of them and open at the other is seen on the way."
+)
 ONE_LAYER = " With one layer there is none to drop, so there is no `graddrop`."
 
 
-def as_attribution(model: Model, prompts: PromptSet, plan: SweepPlan, estimates: Estimates, method: Method) -> Result:
+def as_attribution(
+    model: Model, prompts: PromptSet, plan: SweepPlan, estimates: Estimates, method: Method, *, ig_steps: int = 0
+) -> Result:
     """Label estimates as an `attribution` result, with the variables, dims and signs of an exact sweep.
 
     AtP* adds `graddrop` and, with placebos, `control_graddrop`: magnitudes, mean over prompts.
@@ -37,12 +43,14 @@ def as_attribution(model: Model, prompts: PromptSet, plan: SweepPlan, estimates:
     dims, grid = result.data["effect"].dims, result.data["effect"].shape
     found = {name: (dims, np.nanmean(each, 0).reshape(grid)) for name, each in drops.items() if each is not None}
     words = ATP if method == "atp" else STAR + ("" if "graddrop" in found else ONE_LAYER)
+    words += STEPS.format(ig_steps) if ig_steps else ""
+    asked = f"method={method!r}" + (f", ig_steps={ig_steps}" if ig_steps else "")
     return replace(
         result,
         kind="attribution",
         data=result.data.assign(found),
         method=words,
         sign=result.sign.replace("metric with the patch", "estimated metric with the patch"),
-        provenance=replace(result.provenance, call=f"{plan.call[:-1]}, method={method!r})"),
-        notes=result.notes | {"method": method},
+        provenance=replace(result.provenance, call=f"{plan.call[:-1]}, {asked})"),
+        notes=result.notes | {"method": method, "ig_steps": ig_steps},
     )

@@ -24,7 +24,7 @@ from interp.patching.attribution.gradients import Gradients
 from interp.patching.attribution.score import PromptScore
 from interp.patching.cells import aligned_order
 from interp.patching.engine.entries import NEEDS, original
-from interp.patching.engine.runs import no_grad_run
+from interp.patching.engine.runs import Run, no_grad_run
 from interp.patching.exact import PROMPTS_AT_ONCE, Pair
 from interp.patching.numbers import SweepNumbers
 from interp.patching.plan import SweepPlan, require_apart
@@ -57,6 +57,8 @@ class AttributionSweep:
     plan: SweepPlan
     star: bool
     """Whether attention is recomputed for queries and keys, and layers are dropped (AtP*)."""
+    ig_steps: int = 0
+    """Runs between the two prompts whose gradients are averaged; 0 for the gradient at the run that is patched."""
 
     def estimates(self, *, placebo: bool = True) -> Estimates:
         """Run it.
@@ -124,10 +126,10 @@ class AttributionSweep:
         score = PromptScore(self.decoder, self.plan.metric, prompts, end if self.plan.source == "clean" else None)
         with torch.no_grad():
             other = score(end).cpu().numpy()
-        tap = tap_of(kind, star=self.star, drop=self.drops_layers)
-        gradients = tap.read(self.decoder, tokens[self.plan.base], score)
         order = aligned_order(prompts, self.plan.base)
-        pair = Pair(members, gradients.base, source, None if order is None else order.to(facts(self.model).device))
+        order = None if order is None else order.to(facts(self.model).device)
+        gradients = self._gradients(tokens[self.plan.base], source, order, score)
+        pair = Pair(members, gradients.base, source, order)
         changes = Changes(self.decoder, kind, gradients, self._places(members, gradients), self.star)
         shape = (len(members), len(self.plan.layers), len(self.plan.columns))
         found = _Found(gradients.values.cpu().numpy(), np.empty((2, *shape)), np.full((2, *shape), np.nan))
@@ -138,6 +140,16 @@ class AttributionSweep:
                 if self.drops_layers:
                     found.drops[control][:, number] = np.abs(cells[1:]).sum(0) / (self.decoder.n_layers - 1)
         return other, found
+
+    def _gradients(self, tokens: Tensor, source: Run, order: Tensor | None, score: PromptScore) -> Gradients:
+        tap = tap_of(self.plan.kind, star=self.star, drop=self.drops_layers)
+        if not self.ig_steps:
+            return tap.read(self.decoder, tokens, score)
+        with torch.no_grad():
+            start = Run({"resid": [self.decoder.embed(tokens)]})
+        # A position that stands for nothing in the other prompt stays where it is.
+        toward = Pair([], start, source, order).patch("resid_pre", 0)
+        return tap.read_toward(self.decoder, tokens, toward, score, self.ig_steps)
 
     def _patches(self, pair: Pair, layer: int, placebo: bool) -> Iterator[Tensor]:
         new = pair.patch(self.plan.kind, layer)

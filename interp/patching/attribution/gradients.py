@@ -9,7 +9,7 @@ from torch import Tensor
 
 from interp.models.decoder import Block, Decoder
 from interp.models.decoder.parts import RowFunction
-from interp.patching.engine.runs import Run, run
+from interp.patching.engine.runs import Run, no_grad_run, run
 
 Score = Callable[[Float[Tensor, "batch d_model"]], Float[Tensor, " batch"]]
 """Last position's residual stream after the last block to the metric, differentiable."""
@@ -75,10 +75,47 @@ class Tap:
             tokens: Prompts of one length.
             score: The metric of each prompt.
         """
+        with torch.no_grad():
+            embedded = decoder.embed(tokens)
+        return self._at(decoder, tokens, embedded, score)
+
+    def read_toward(
+        self,
+        decoder: Decoder,
+        tokens: Int[Tensor, "batch pos"],
+        embedded: Float[Tensor, "batch pos d_model"],
+        score: Score,
+        n: int,
+    ) -> Gradients:
+        """The same at a run, but with the mean gradient of `n` runs on the way to another one.
+
+        Their embeddings lie on the straight line from this run's to the other's, in the middle of `n` equal parts.
+
+        Args:
+            decoder: The model, taken apart.
+            tokens: Prompts of one length: the run whose activations are kept.
+            embedded: The other run's embeddings at the same positions.
+            score: The metric of each prompt.
+            n: How many runs.
+        """
+        base = no_grad_run(decoder, tokens, self.keep | {"resid", self._name})
+        with torch.no_grad():
+            values = score(base["resid"][-1][:, -1])
+        passes: list[list[Tensor]] = []
+        for part in range(n):
+            between = torch.lerp(base["resid"][0], embedded, (part + 0.5) / n)
+            found = self._at(decoder, tokens, between, score)
+            passes = passes or [[torch.zeros_like(grad) for grad in layers] for layers in found.passes]
+            for layers, grads in zip(passes, found.passes, strict=True):
+                for total, grad in zip(layers, grads, strict=True):
+                    total += grad / n
+        return Gradients(base, values, passes[0], passes[1:])
+
+    def _at(self, decoder: Decoder, tokens: Tensor, embedded: Tensor, score: Score) -> Gradients:
         gates = _Gates()
         with torch.enable_grad():
             gated = gates.apply(decoder) if self.drop else decoder
-            gated = replace(gated, embed=lambda tokens: decoder.embed(tokens).detach().requires_grad_())
+            gated = replace(gated, embed=lambda _: embedded.detach().requires_grad_())
             base = run(gated, tokens, self.keep | {"resid", self._name})
             values = score(base["resid"][-1][:, -1])
             plain = self._gradients(base, values, None)

@@ -69,6 +69,7 @@ def test_an_estimate_says_what_it_would_take_and_writes_nothing(sweep, tmp_path)
         (["--estimate", "--max-memory", "10KB"], "and --max-memory allows 10KB. Use fewer prompts"),
         (["--max-memory", "much"], "'much' is no amount of memory"),
         (["--method", "atp", "--estimate"], "use --method exact"),
+        (["--ig-steps", "4"], "ig_steps=4 with method='exact'"),
         (["--engine", "exact", "--site", "attn_scores"], "attn_scores"),
     ],
 )

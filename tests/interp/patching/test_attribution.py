@@ -448,3 +448,54 @@ def test_an_architecture_that_cannot_be_taken_apart_is_refused_by_name(family_mo
 def test_cells_to_verify_must_exist(tiny, change, says):
     with pytest.raises(InputError, match=says):
         patch_sweep(tiny, prompts_for(tiny), "mlp_out", **change)
+
+
+@pytest.mark.parametrize("direction", ["denoising", "noising"])
+def test_over_many_steps_estimates_of_the_embeddings_add_up_to_all_that_the_prompts_differ_by(wide, direction):
+    # Completeness of integrated gradients (Sundararajan et al. 2017, prop. 1); middles of parts err by their square.
+    model = wide("gpt2")
+    found = patch_sweep(
+        model, prompts_for(model), "resid_pre", method="atp", ig_steps=200, direction=direction, control=False
+    ).data
+    base, source = ("corrupted", "clean") if direction == "denoising" else ("clean", "corrupted")
+    differ = found[f"{source}_values"] - found[f"{base}_values"]
+    sums = (found["values"][:, 0] - found[f"{base}_values"]).sum("pos")
+    assert abs(differ).min() > 1e-3
+    np.testing.assert_allclose(sums, differ, rtol=3e-4)
+    one = patch_sweep(model, prompts_for(model), "resid_pre", method="atp", direction=direction, control=False).data
+    assert abs((one["values"][:, 0] - one[f"{base}_values"]).sum("pos") - differ).max() > 1e-2 * abs(differ).max()
+
+
+def test_steps_find_the_head_that_a_saturated_head_after_it_hides():
+    # The previous-token head only tells the induction head where to look: flat until half of the way, then all.
+    model, prompts, key = hooked("induction"), compiled_prompts("induction", 4), compiled_model("induction").key
+    before = key.node("previous").site
+    at = {"layer": before.layer, "head": before.head or 0}
+    exact, blind, seen = (
+        patch_sweep(model, prompts, "z", by="head", control=False, **how)
+        for how in ({}, {"method": "atp*"}, {"method": "atp*", "ig_steps": 64})
+    )
+    assert exact.data["effect"].sel(at).item() == pytest.approx(20)
+    assert blind.data["effect"].sel(at).item() == pytest.approx(0, abs=1e-6)
+    assert seen.data["effect"].sel(at).item() == pytest.approx(20, abs=0.1)
+    assert "64 runs" in seen.method
+    assert "ig_steps=64" in seen.provenance.call
+    assert "ig_steps" not in blind.provenance.call
+
+
+def test_steps_between_prompts_of_different_lengths_go_by_the_alignment(wide):
+    model = wide("gpt2")
+    clean, corrupted = np.array([0, 20, 30, 40]), np.array([0, 50, 60, 30, 41])
+    alignment = ((Span(0, 1), Span(0, 1)), (Span(1, 2), Span(1, 3)), (Span(2, 4), Span(3, 5)))
+    prompts = PromptSet.of([PromptPair(clean, corrupted, 7, 8, alignment=alignment)])
+    found = patch_sweep(model, prompts, "resid_pre", method="atp", ig_steps=40, control=False).data
+    whole = patch_sweep(model, prompts, "resid_pre", control=False).data
+    # All positions that stand for one another patched at once, which is where the steps lead to.
+    assert np.isfinite(found["effect"]).all()
+    assert ((found["effect"] == 0) == (whole["effect"] == 0)).all()
+
+
+@pytest.mark.parametrize(("method", "ig_steps"), [("exact", 8), ("atp", -1)])
+def test_steps_that_mean_nothing_are_refused(tiny, method, ig_steps):
+    with pytest.raises(InputError, match=f"ig_steps={ig_steps} with method='{method}'"):
+        patch_sweep(tiny, prompts_for(tiny), "z", by="head", method=method, ig_steps=ig_steps)
