@@ -1,6 +1,6 @@
 """Tables behind the figures: tidy, limited in size, and harmless in a spreadsheet."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,7 @@ def tidy(result: Result) -> Tidy:
     if "state" in data:
         # The table has one row per cell: a zero that was computed for no prompt must not look like one that was.
         data = data.assign(computed_prompts=(data["state"] == 0).sum("prompt"))
-    frame = data.drop_vars(single).drop_dims("prompt", errors="ignore").to_dataframe().reset_index()
+    frame = replace(result, data=data.drop_vars(single)).to_dataframe()
     labels = result.notes.get("labels")
     if labels is not None:
         dim = _labelled_dim(result, len(labels))

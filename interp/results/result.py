@@ -69,9 +69,22 @@ class Result:
         """Whether the effect stands beside a control."""
         return any(str(name).startswith(CONTROL) for name in self.data.data_vars)
 
-    def to_dataframe(self) -> pd.DataFrame:
-        """Return one row per cell of the widest variable: coordinates first, then the variables."""
-        return self.data.to_dataframe().reset_index()
+    def to_dataframe(self, of: str | None = None) -> pd.DataFrame:
+        """Return one row per cell of a variable: coordinates first, then every variable that its cells decide.
+
+        Args:
+            of: The variable; by default the first one, which is the answer. `patch_sweep(...).to_dataframe("values")`
+                has one row for each prompt and cell.
+
+        Raises:
+            ResultError: no variable of that name.
+        """
+        names = [str(name) for name in self.data.data_vars]
+        if of is not None and of not in names:
+            raise ResultError(f"There is no variable {of!r}. Expected one of {names}.")
+        wide = self.data[of or names[0]].dims
+        kept = [name for name in names if set(self.data[name].dims) <= set(wide)]
+        return self.data[kept].to_dataframe(dim_order=wide).reset_index()
 
     def save(self, path: str | Path) -> Path:
         """Write one safetensors file: arrays as tensors, labels and words in its header. Never pickle."""
@@ -111,7 +124,8 @@ class Result:
         if header["format"] != FORMAT:
             raise ResultError(f"{path} has format {header['format']!r}; this version reads {FORMAT!r}.")
         values = arrays | {name: np.array(items, dtype=object) for name, items in header["labels"].items()}
-        variables = {name: (header["dims"][name], array) for name, array in values.items()}
+        # In the order they were saved in: the first variable is the answer.
+        variables = {name: (dims, values[name]) for name, dims in header["dims"].items()}
         coords = {name: variables.pop(name) for name in header["coords"]}
         words = {key: header[key] for key in ("kind", "unit", "sign", "method", "baselines", "notes")}
         return cls(data=xr.Dataset(variables, coords), provenance=Provenance(**header["provenance"]), **words)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -35,6 +37,24 @@ def test_a_table_has_one_row_per_cell():
     table = make().to_dataframe()
     assert len(table) == 4
     assert table.loc[(table.layer == 1) & (table.pos == 1), "effect"].item() == 2.0
+
+
+def test_a_table_holds_what_its_cells_decide_and_other_variables_have_tables_of_their_own(tmp_path):
+    values = (("prompt", "layer", "pos"), np.arange(12.0).reshape(3, 2, 2))
+    # Saved and read, too: the first variable stays the first, whatever a file sorts by.
+    data = make().data.assign(a_limit=("layer", np.array([5.0, 6.0])), prompt=np.arange(3), values=values)
+    made = replace(make(), data=data)
+    for result in (made, Result.load(made.save(tmp_path / "x.safetensors"))):
+        table = result.to_dataframe()
+        assert len(table) == 4
+        assert "values" not in table
+        assert table.loc[(table.layer == 1) & (table.pos == 0), "a_limit"].item() == 6.0
+        assert result.to_dataframe("a_limit").to_dict("list") == {"layer": [0, 1], "a_limit": [5.0, 6.0]}
+        single = result.to_dataframe("values")
+        assert len(single) == 12
+        assert single.loc[(single.prompt == 2) & (single.layer == 1) & (single.pos == 0), "effect"].item() == 0.0
+    with pytest.raises(ResultError, match="no variable 'weight'"):
+        made.to_dataframe("weight")
 
 
 def test_nan_is_refused_unless_the_cell_is_marked_as_not_run():
