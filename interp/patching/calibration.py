@@ -64,12 +64,13 @@ class Calibration:
     def _keep_runs(self, n: int) -> float:
         """Make the two runs of a few prompts, count their memory by prompt, and say how long they took."""
         with HeldMemory() as memory:
-            began = time.perf_counter()
-            self.few, self.pair = self._runs(n)
-            seconds = time.perf_counter() - began
+            seconds = seconds_of(lambda: self._hold_runs(n))
             self.runs_held, self.runs_peak = memory.held / n, memory.peak / n
         # Counting costs microseconds an operation, and the first run of all prepares what later ones find ready.
         return seconds_of(lambda: self._runs(n)) if seconds < SHORT_SECONDS else seconds
+
+    def _hold_runs(self, n: int) -> None:
+        self.few, self.pair = self._runs(n)
 
     def _runs(self, n: int) -> tuple[ExactSweep, Pair]:
         members, plan = self.groups[self.largest][:n], self.sweep.plan
