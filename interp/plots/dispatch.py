@@ -10,11 +10,17 @@ from interp.plots.emergence import plot_emergence
 from interp.plots.figure import Figure
 from interp.plots.forest import plot_forest
 from interp.plots.head_scores import plot_head_scores
+from interp.plots.language_neurons import plot_language_neurons
+from interp.plots.neuron_agreement import plot_neuron_agreement, plot_neuron_overlap
+from interp.plots.neuron_depth import plot_neuron_depth
 from interp.plots.patch_sweep import plot_patch_sweep
 from interp.plots.probe_by_layer import plot_probe_by_layer
 from interp.plots.sink_kinds import SINK_KINDS
 from interp.plots.sink_tests import plot_sink_tests
 from interp.plots.streaming import plot_streaming
+from interp.plots.switch_events import plot_switch_events
+from interp.plots.switch_tests import plot_switch_tests
+from interp.plots.switching_units import plot_switching_units
 from interp.plots.theme import Palette
 from interp.results import Result
 
@@ -34,6 +40,14 @@ KINDS: dict[str, Callable[..., Figure]] = {
     "sink_tests": plot_sink_tests,
     **SINK_KINDS,
     "streaming": plot_streaming,
+    "language_neurons": plot_language_neurons,
+    "neuron_depth": plot_neuron_depth,
+    "neuron_agreement": plot_neuron_agreement,
+    "neuron_overlap": plot_neuron_overlap,
+    "switching_neurons": plot_switching_units,
+    "switching_heads": plot_switching_units,
+    "switch_tests": plot_switch_tests,
+    "switch_events": plot_switch_events,
 }
 """Which function draws which kind of result."""
 

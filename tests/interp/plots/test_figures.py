@@ -11,9 +11,11 @@ from interp.plots.dispatch import KINDS
 from interp.results import Result
 from tests.interp.plots import synthetic
 from tests.interp.plots.synthetic_heads import weight_scores
+from tests.interp.plots.synthetic_neurons import NEURON_MAKERS
 from tests.interp.plots.synthetic_sink_tests import sink_tests
 from tests.interp.plots.synthetic_sinks import SINK_MAKERS
 from tests.interp.plots.synthetic_streaming import streaming
+from tests.interp.plots.synthetic_switching import switch_events, switch_tests, switching_units
 
 MAKERS = {
     "patch_sweep": synthetic.patch_sweep,
@@ -25,6 +27,11 @@ MAKERS = {
     "sink_tests": sink_tests,
     **SINK_MAKERS,
     "streaming": streaming,
+    **NEURON_MAKERS,
+    "switching_neurons": switching_units,
+    "switching_heads": partial(switching_units, "switching_heads", "head"),
+    "switch_tests": switch_tests,
+    "switch_events": switch_events,
     **{kind: partial(synthetic.edit_sweep, kind) for kind in ("ablate_sweep", "steer_sweep", "direct_paths")},
     **{kind: partial(synthetic.effects, kind) for kind in ("patch_cells", "path_patch")},
 }

@@ -1,0 +1,13 @@
+"""Neurons and languages: which fire for a language or at a switch, and what changes when they are set."""
+
+from interp.neurons.activity import TextActivity as TextActivity
+from interp.neurons.activity import text_activity as text_activity
+from interp.neurons.agreement import depth_profile as depth_profile
+from interp.neurons.agreement import language_overlap as language_overlap
+from interp.neurons.agreement import method_agreement as method_agreement
+from interp.neurons.count import count_neurons as count_neurons
+from interp.neurons.counters import NeuronCounters as NeuronCounters
+from interp.neurons.lape import Lape as Lape
+from interp.neurons.lape import lape as lape
+from interp.neurons.scoring import Selection as Selection
+from interp.neurons.table import language_neurons as language_neurons
