@@ -49,7 +49,10 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Continuations:
-    """Switches of which it is known how the sentence goes on in either language; one entry each."""
+    """Switches, and where it is known how the sentence goes on in either language; one entry each.
+
+    Switches that somebody wrote have no other continuation: rows and positions of those are -1.
+    """
 
     document: Int[np.ndarray, " case"]
     old_language: Int[np.ndarray, " case"]
@@ -86,12 +89,15 @@ class SwitchMaterial:
     before: Pairs
     """Last tokens before it."""
     cases: Continuations | None = None
-    """Where both continuations are known."""
+    """Every switch once, with its other continuations where they are known; what causal tests run on."""
 
     @property
     def documents(self) -> Int[np.ndarray, " document"]:
-        """The documents that have a pair."""
-        return np.unique(np.concatenate([self.at.document, self.before.document]))
+        """The documents that have a switch, a match or a sentence of one language."""
+        matched = [self.tokens.text[pairs.matched.row] for pairs in (self.at, self.before)]
+        return np.unique(
+            np.concatenate([self.at.document, self.before.document, *matched, self.tokens.text[self.plain]])
+        )
 
     def of(self, documents: Int[np.ndarray, " document"]) -> "SwitchMaterial":
         """The part of some documents: pairs whose tokens both lie in them. The rows of the others stay, unused."""

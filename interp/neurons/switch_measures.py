@@ -41,12 +41,10 @@ class Trial:
         """Take everything that a measure needs.
 
         Raises:
-            InputError: material of which it is not known how sentences go on in either language.
+            InputError: material whose switches nobody listed.
         """
         if material.cases is None:
-            raise InputError(
-                "This material does not say how sentences go on in either language. Expected that of switch_aligned."
-            )
+            raise InputError("This material lists no switches. Expected that of switch_aligned or pair_switches.")
         cases = material.cases
         rows = np.concatenate([cases.row, cases.old_row, cases.back_row, material.plain])
         return cls(material, cases, material.documents, np.unique(rows[rows >= 0]))

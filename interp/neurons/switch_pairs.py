@@ -2,7 +2,7 @@
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy import stats
 
 from interp.errors import InputError
@@ -11,7 +11,7 @@ from interp.neurons.labelled import LabelledTokens
 from interp.neurons.matching import after_punctuation, match_places
 from interp.neurons.passes import Places, read_units
 from interp.neurons.rank_evidence import RankEvidence, rank_evidence
-from interp.neurons.switch_material import N_MATCHES, Pairs, SwitchMaterial, word_ends
+from interp.neurons.switch_material import N_MATCHES, Continuations, Pairs, SwitchMaterial, word_ends
 from interp.neurons.units import Neurons
 from interp.results import Result
 from interp.statistics import bootstrap_interval
@@ -37,7 +37,8 @@ def pair_switches(model: Model, tokens: LabelledTokens, *, seed: int = 0) -> Swi
         seed: Decides the matches.
 
     Returns:
-        Material without known continuations. A match lies in another document than its switch.
+        Material whose switches have no known continuation but their own. A match lies in another document than its
+        switch.
 
     Raises:
         InputError: no switch, or none with a match.
@@ -58,7 +59,7 @@ def pair_switches(model: Model, tokens: LabelledTokens, *, seed: int = 0) -> Swi
     for positives, candidates in ((Places(row, pos), starts), (Places(row, pos - 1), ends)):
         chosen, matches = match_places(tokens, positives, candidates, rng, n_matches=N_MATCHES, also=closed)
         pairs.append(Pairs(positives[chosen], matches, tokens.text[positives.row[chosen]]))
-    return SwitchMaterial(tokens, plain, pairs[0], pairs[1])
+    return SwitchMaterial(tokens, plain, pairs[0], pairs[1], _cases(tokens, row, pos))
 
 
 def replicate_switching(
@@ -128,6 +129,16 @@ def replicate_switching(
 def _inside(rows: np.ndarray, allowed: np.ndarray) -> Places:
     row, pos = np.nonzero(allowed)
     return Places(rows[row], pos)
+
+
+def _cases(tokens: LabelledTokens, row: Int[np.ndarray, " switch"], pos: Int[np.ndarray, " switch"]) -> Continuations:
+    old = np.array([_language_before(tokens.language[number, :place]) for number, place in zip(row, pos, strict=True)])
+    unknown = np.full(len(row), -1)
+    return Continuations(tokens.text[row], old, tokens.language[row, pos], row, pos, unknown, unknown, unknown, unknown)
+
+
+def _language_before(language: Int[np.ndarray, " pos"]) -> int:
+    return int(language[language >= 0][-1])
 
 
 def _part(evidence: RankEvidence, shape: tuple[int, ...], neurons: Neurons) -> RankEvidence:

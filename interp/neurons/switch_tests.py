@@ -92,7 +92,8 @@ def switch_tests(
 
     Args:
         model: A hooked decoder.
-        material: Sentences of which it is known how they go on in either language, as `switch_aligned` makes them.
+        material: What `switch_aligned` or `pair_switches` makes. For switches that somebody wrote, the measures that
+            compare with the old word are left out.
         neurons: Which neurons; the strongest first.
         vocabulary: What `learn_vocabulary` counted.
         n_draws: Random sets of neurons.
@@ -105,7 +106,7 @@ def switch_tests(
         `plain` (unedited) and `earned` by subject. Cells that an edit cannot reach are not `ran`.
 
     Raises:
-        InputError: no neurons, too few draws, or material without known continuations.
+        InputError: no neurons, too few draws, or material that lists no switches.
     """
     if not len(neurons) or n_draws < FEWEST_DRAWS:
         raise InputError(
@@ -123,7 +124,7 @@ def switch_tests(
         }
     return Result(
         kind="switch_tests",
-        data=_dataset(cells, [subject.name for subject in subjects], np.nanmean(bench.plain, 0)),
+        data=_dataset(cells, [subject.name for subject in subjects], _means(bench.plain)),
         unit="change against the unedited run (by measure: probability, or nats per token)",
         sign="Positive means more probability, or a larger loss, with the edit than without it.",
         method=_METHOD.format(n_draws=n_draws),
@@ -143,6 +144,14 @@ def switch_tests(
             "decides": list(DECIDES),
         },
     )
+
+
+def _means(plain: PerDocument) -> Float[np.ndarray, " measure"]:
+    """Mean over documents; NaN for a measure that none has, as where nobody knows how else a sentence goes on."""
+    there = np.isfinite(plain)
+    count = there.sum(0)
+    total = np.where(there, plain, 0.0).sum(0)
+    return np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
 
 
 def _subjects(neurons: Neurons, levels: Levels, counts: tuple[int, int], seed: int) -> list[_Subject]:
@@ -220,4 +229,5 @@ def _dataset(cells: Mapping[tuple[str, str], Any], subjects: list[str], plain: n
     decided = stands[:, edits.index(DECIDES[0]), measures.index(DECIDES[1])]
     variables |= {"ran": (dims, ran), "stands": (dims, stands), "earned": ("subject", decided)}
     variables |= {"plain": ("measure", plain), "unit": ("measure", np.array(list(MEASURES.values()), object))}
-    return xr.Dataset(variables, {"subject": subjects, "edit": edits, "measure": measures})
+    data = xr.Dataset(variables, {"subject": subjects, "edit": edits, "measure": measures})
+    return data.isel(measure=np.flatnonzero(np.isfinite(plain)))

@@ -5,10 +5,12 @@ model expects next follows the language of the word before, unless a switch neur
 """
 
 from functools import cache
+from itertools import permutations
 
 import numpy as np
 import torch
 
+from interp.languages import TaggedText
 from interp.models.compiled.answer_key import answer_key
 from interp.models.compiled.bridge import boot_compiled
 from interp.models.compiled.language import (
@@ -25,7 +27,9 @@ from interp.models.compiled.language import (
     position,
 )
 from interp.models.compiled.model import CompiledModel
+from interp.neurons.labelled import label_tokens
 from interp.neurons.switch_material import SwitchMaterial, switch_aligned
+from interp.neurons.switch_pairs import pair_switches
 from interp.types import Model
 
 LANGUAGES = {"en": ["and", "or", "but"], "fr": ["et", "mais", "pour"], "de": ["und", "aber", "oder"]}
@@ -131,3 +135,22 @@ def aligned_sentences(n: int = N_SENTENCES, seed: int = 0) -> dict[str, list[str
 @cache
 def planted_material(n: int = N_SENTENCES) -> SwitchMaterial:
     return switch_aligned(planted_model(), aligned_sentences(n))
+
+
+@cache
+def written_material(n: int = N_SENTENCES) -> SwitchMaterial:
+    """Switches as somebody would have written them: every text with one, or none, and nothing known but that."""
+    aligned, texts = aligned_sentences(n), []
+    for row in range(n):
+        for first, second in permutations(aligned, 2):
+            before, after = aligned[first][row].split()[:5], aligned[second][row].split()[5:]
+            texts.append(_tagged({first: before, second: after}))
+    texts += [
+        _tagged({name: line.split()}) for name, lines in aligned_sentences(2 * n, seed=1).items() for line in lines
+    ]
+    return pair_switches(planted_model(), label_tokens(planted_model(), texts, languages=tuple(LANGUAGES)))
+
+
+def _tagged(pieces: dict[str, list[str]]) -> TaggedText:
+    words = [word for piece in pieces.values() for word in piece]
+    return TaggedText(tuple(words), tuple(name for name in pieces for _ in pieces[name]), (True,) * len(words))

@@ -142,7 +142,11 @@ def test_switches_of_real_text_are_paired_from_texts_of_one_language() -> None:
         language[found.at.switch.row, found.at.switch.pos], language[found.at.matched.row, found.at.matched.pos]
     )
     assert not np.isin(found.at.matched.row, [60, 61]).any()
-    assert found.cases is None
+    assert found.cases is not None
+    assert found.cases.document.tolist() == [60, 61]
+    assert found.cases.old_language.tolist() == [0, 2]
+    assert found.cases.new_language.tolist() == [1, 0]
+    assert (found.cases.old_row == -1).all(), "nobody knows how else they would have gone on"
     with pytest.raises(InputError, match="0 of 60 texts have a switch"):
         pair_switches(planted_model(), tokens[np.arange(60)])
 

@@ -8,6 +8,7 @@ from interp.neurons.next_language import LanguageVocabulary, learn_vocabulary
 from interp.neurons.switch_edits import edit_of, read_levels
 from interp.neurons.switch_measures import AFTER, MEASURES, Trial, measure
 from interp.neurons.switch_tests import DECIDES, switch_tests
+from interp.neurons.switching import find_switching_units
 from interp.neurons.units import Neurons
 from interp.results import Result
 from tests.interp.neurons.planted_switches import (
@@ -16,6 +17,7 @@ from tests.interp.neurons.planted_switches import (
     aligned_sentences,
     planted_material,
     planted_model,
+    written_material,
 )
 
 N_TESTED = 20
@@ -93,6 +95,19 @@ def test_measures_by_hand() -> None:
     assert found[list(MEASURES).index("new word over old word, at the switch")] == pytest.approx(
         np.mean(gaps), abs=1e-4
     )
+
+
+def test_switches_that_somebody_wrote_are_searched_and_tested_too() -> None:
+    model, material = planted_model(), written_material(N_TESTED)
+    found = np.flatnonzero(find_switching_units(model, material).data["found"].values[0])
+    assert len(np.intersect1d(found, PLANTED)) / len(found) >= 0.95
+    assert len(np.intersect1d(found, PLANTED)) / len(PLANTED) >= 0.95
+    result = switch_tests(model, material, _neurons(PLANTED), _vocabulary())
+    assert result.data["earned"].all()
+    unknown = [name for name in MEASURES if "over old word" in name]
+    known = [name for name in MEASURES if name not in unknown]
+    assert result.data["measure"].values.tolist() == known, "no text says how else a sentence would have gone on"
+    assert result.data["ran"].sel(edit="zero").all()
 
 
 def test_fewer_draws_are_no_evidence() -> None:
