@@ -7,6 +7,7 @@ import typer
 
 from interp.cli import zoo
 from interp.cli.options import (
+    Aligned,
     Columns,
     Corpora,
     Device,
@@ -16,6 +17,7 @@ from interp.cli.options import (
     Force,
     IgSteps,
     Json,
+    LanguageCorpora,
     Method,
     MetricName,
     ModelName,
@@ -24,6 +26,7 @@ from interp.cli.options import (
     Prompts,
     RemoteCode,
     Seed,
+    Tagged,
     Window,
 )
 from interp.cli.running import Output, running
@@ -169,6 +172,29 @@ def sinks(
 
         loading = work.Loading(model, dtype.value, device, seed, allow_remote_code)
         output.say(room.sinks(loading, corpus or [], window, out, force=force))
+
+
+@app.command()
+def neurons(
+    model: ModelName = "zoo:polyglot",
+    corpus: LanguageCorpora = None,
+    tagged: Tagged = None,
+    aligned: Aligned = False,
+    out: Out = None,
+    dtype: Precision = Dtype.float32,
+    device: Device = "cpu",
+    seed: Seed = 0,
+    force: Force = False,
+    json: Json = False,
+    allow_remote_code: RemoteCode = False,
+) -> None:
+    """Find language neurons and code-switching neurons, test what they do; writes a report and its results."""
+    with running("neurons", as_json=json) as output:
+        from interp.cli import neurons as room
+        from interp.cli import work
+
+        loading = work.Loading(model, dtype.value, device, seed, allow_remote_code)
+        output.say(room.neurons(loading, corpus or [], tagged, out, aligned=aligned, force=force))
 
 
 @app.command()

@@ -70,6 +70,26 @@ Corpora = Annotated[
     list[Path] | None,
     typer.Option(help="Text file, once for each domain. Without it: the shipped sentences.", show_default=False),
 ]
+LanguageCorpora = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--corpus",
+        help="LANGUAGE=FILE, once for each language, as en=english.txt. Without it: the shipped sentences.",
+        show_default=False,
+    ),
+]
+Aligned = Annotated[
+    bool,
+    typer.Option("--aligned", help="Equal lines of all corpora mean the same; switches are built from them."),
+]
+Tagged = Annotated[
+    Path | None,
+    typer.Option(
+        help="Text that switches, with a language for every word: CoNLL-U (CSID= or Lang=), a word and its tag on each "
+        "line, or word/TAG.",
+        show_default=False,
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace an existing output.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout; everything else on stderr.")]
 MetricName = Annotated[str, typer.Option(help="logit_diff, log_prob, prob, rank, accuracy or kl.")]

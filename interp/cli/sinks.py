@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from interp.cli.work import FIGURE_SUFFIX, RESULT_SUFFIX, Loading, progress
+from interp.cli.work import FIGURE_SUFFIX, RESULT_SUFFIX, Loading, progress, results_directory
 from interp.errors import InputError
 from interp.files import check_output
 from interp.report import write_report
@@ -18,7 +18,7 @@ def sinks(loading: Loading, corpus: list[Path], window: int | None, out: Path | 
             f"{out} ends in {out.suffix!r}. Expected {FIGURE_SUFFIX}; results lie in a directory beside it."
         )
     check_output(out, force=force)
-    results = _results_directory(out, force=force)
+    results = results_directory(out, force=force)
     if window is not None and window < 1:
         raise InputError(f"A window of {window} holds no token. Expected 1 or more, as --window 64.")
     passages = _read(corpus) if corpus else shipped_passages()
@@ -32,13 +32,6 @@ def sinks(loading: Loading, corpus: list[Path], window: int | None, out: Path | 
     results.mkdir(exist_ok=True)
     written = [str(result.save(results / f"{result.kind}{RESULT_SUFFIX}").resolve()) for result in look.results]
     return {"report": str(path), "results": written, "text": f"{path}\n{results.resolve()}"}
-
-
-def _results_directory(out: Path, *, force: bool) -> Path:
-    directory = out.with_suffix("")
-    if directory.exists() and not (force and directory.is_dir()):
-        raise InputError(f"{directory} exists and was kept. Give another path, or --force to replace what is in it.")
-    return directory
 
 
 def _read(paths: list[Path]) -> dict[str, str]:

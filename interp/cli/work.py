@@ -163,6 +163,18 @@ def write_result(
     return {**written, "figure": str(figure.resolve()), "text": f"{figure.resolve()}\n{written['result']}"}
 
 
+def results_directory(out: Path, *, force: bool) -> Path:
+    """Say where the results behind a page lie, before anything is run.
+
+    Raises:
+        InputError: something lies there already.
+    """
+    directory = out.with_suffix("")
+    if directory.exists() and not (force and directory.is_dir()):
+        raise InputError(f"{directory} exists and was kept. Give another path, or --force to replace what is in it.")
+    return directory
+
+
 def _described(known: dict[str, Any], sites: list[dict[str, Any]]) -> str:
     about = Table("fact", "value", title=str(known["name"]))
     for name, value in known.items():

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from interp.errors import InputError
 
@@ -43,11 +44,32 @@ def identify(texts: Sequence[str], languages: Sequence[str]) -> list[Identified]
 
     Source: Lui & Baldwin 2012, langid.py (ACL demo), as kept up by py3langid (github.com/adbar/py3langid).
     """
+    judge = _judge(_choice(languages))
+    return [_judged(judge, text.strip()) for text in texts]
+
+
+def shares(texts: Sequence[str], languages: Sequence[str]) -> Float[np.ndarray, "text language"]:
+    """Probability of each of some languages for each text, by `identify`'s classifier; equal where nothing tells.
+
+    Spaces around a text are read, too: they tell where a word begins and ends.
+
+    Args:
+        texts: Texts, each judged by itself.
+        languages: ISO 639-1 codes, at least two.
+
+    Raises:
+        InputError: a language that the identifier does not know, or fewer than two.
+    """
+    wanted = _choice(languages)
+    ranked = [dict(_judge(wanted).rank(text)) for text in texts]
+    return np.array([[float(of[name]) for name in wanted] for of in ranked]).reshape(len(texts), len(wanted))
+
+
+def _choice(languages: Sequence[str]) -> tuple[str, ...]:
     wanted = tuple(dict.fromkeys(languages))
     if len(wanted) < 2:
         raise InputError(f"{list(languages)} is no choice of languages. Expected at least two different codes.")
-    judge = _judge(wanted)
-    return [_judged(judge, text.strip()) for text in texts]
+    return wanted
 
 
 def _judged(judge: Any, text: str) -> Identified:

@@ -53,7 +53,8 @@ def read_tagged(path: str | Path, layout: Layout | None = None) -> list[TaggedTe
     """
     path = Path(path)
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        # Not splitlines: a line separator or a form feed inside a word would tear it in two.
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"Cannot read the tagged corpus {path}: {error}. Expected a file of UTF-8 text.") from error
     chosen = layout or _guess(path, lines)

@@ -9,5 +9,7 @@ from interp.neurons.count import count_neurons as count_neurons
 from interp.neurons.counters import NeuronCounters as NeuronCounters
 from interp.neurons.lape import Lape as Lape
 from interp.neurons.lape import lape as lape
+from interp.neurons.ribbon import token_ribbon as token_ribbon
 from interp.neurons.scoring import Selection as Selection
+from interp.neurons.script import follow_script as follow_script
 from interp.neurons.table import language_neurons as language_neurons

@@ -7,8 +7,8 @@ import numpy as np
 
 from interp.neurons.directions import find_switching_directions
 from interp.neurons.events import switch_events
-from interp.neurons.next_language import learn_vocabulary
-from interp.neurons.switch_material import switch_aligned
+from interp.neurons.next_language import LanguageVocabulary, learn_vocabulary
+from interp.neurons.switch_material import SwitchMaterial, switch_aligned
 from interp.neurons.switch_tests import FEWEST_DRAWS, switch_tests
 from interp.neurons.switching import find_switching_units
 from interp.neurons.units import Neurons
@@ -83,6 +83,32 @@ def find_switching_neurons(
     """
     material = switch_aligned(model, aligned, seed=seed)
     vocabulary = learn_vocabulary(model, {language: passages[language] for language in aligned})
+    return search_material(model, material, vocabulary, n_draws=n_draws, n_single=n_single, seed=seed)
+
+
+def search_material(
+    model: Model,
+    material: SwitchMaterial,
+    vocabulary: LanguageVocabulary,
+    *,
+    n_draws: int = FEWEST_DRAWS,
+    n_single: int = N_SINGLE,
+    seed: int = 0,
+) -> SwitchingNeurons:
+    """Search on material that is there already, such as switches of real text; see `find_switching_neurons`.
+
+    Args:
+        model: A hooked decoder.
+        material: What `switch_aligned` or `pair_switches` makes.
+        vocabulary: What `learn_vocabulary` counted, in the material's languages.
+        n_draws: Random sets of neurons beside every causal test.
+        n_single: How many of the strongest neurons to test alone, too.
+        seed: Decides halves, draws and resamples.
+
+    Raises:
+        InputError: too few documents, or too few draws.
+        SiteError: the model shows no neurons.
+    """
     neurons = find_switching_units(model, material, seed=seed)
     chosen = found_neurons(neurons)
     drawn = chosen if len(chosen) else None

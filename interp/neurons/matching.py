@@ -1,4 +1,4 @@
-"""Pairs of tokens alike in everything but the switch: same language, place in word, frequency, place in the text."""
+"""Pairs of tokens alike in all but the switch: language, place in word, frequency, place in the text, its length."""
 
 import unicodedata
 from collections import defaultdict
@@ -27,9 +27,10 @@ def match_places(
 ) -> tuple[Int[np.ndarray, " pair"], Places]:
     """Give every token others of its language, place in word, frequency band and quarter of the text.
 
-    Those of the same token id come first. Frequency bands are powers of two of how often the id occurs in the
-    candidates' rows. A match is never of the token's own document, and of those alike the one least used before is
-    taken, so that documents share few. A token without a match is left out.
+    Those of the same token id come first, then those of texts of nearest length, in powers of two of words: length is
+    not asked for, because switched texts are often longer than all others. Frequency bands are powers of two of how
+    often the id occurs in the candidates' rows. A match is never of the token's own document, and of those alike the
+    one least used before is taken, so that documents share few. A token without a match is left out.
 
     Args:
         tokens: Texts.
@@ -51,10 +52,13 @@ def match_places(
         pools[key].append(number)
     ids, used = _ids(tokens, candidates), rng.random(len(candidates))  # a fraction: ties are broken at random
     chosen, matches = [], []
-    for number, (key, token) in enumerate(zip(strata(positives), _ids(tokens, positives), strict=True)):
+    lengths = _length_bands(tokens, candidates)
+    wanted = zip(strata(positives), _ids(tokens, positives), _length_bands(tokens, positives), strict=True)
+    for number, (key, token, band) in enumerate(wanted):
         pool = np.array(pools.get(key, []), np.int64)
         pool = pool[document[pool] != tokens.text[positives.row[number]]]
-        best = pool[np.lexsort((used[pool], ids[pool] != token))][:n_matches]
+        farther = np.abs(lengths[pool] - band)
+        best = pool[np.lexsort((used[pool], farther, ids[pool] != token))][:n_matches]
         used[best] += 1
         chosen += [number] * len(best)
         matches += best.tolist()
@@ -75,6 +79,10 @@ def after_punctuation(model: Model, tokens: LabelledTokens) -> Bool[np.ndarray, 
 
 def _ids(tokens: LabelledTokens, places: Places) -> Int[np.ndarray, " place"]:
     return tokens.batch.tokens[places.row, places.pos]
+
+
+def _length_bands(tokens: LabelledTokens, places: Places) -> Int[np.ndarray, " place"]:
+    return np.log2(tokens.word.max(1)[places.row] + 1).astype(int)
 
 
 class _Strata:

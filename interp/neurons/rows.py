@@ -23,10 +23,17 @@ NO_LANGUAGE = -1
 class LabelledRows(Protocol):
     """Tokens with labels, as `label_tokens` and `label_passages` make them: see `LabelledTokens`."""
 
-    batch: TokenBatch
-    languages: tuple[str, ...]
-    language: np.ndarray
-    text: np.ndarray
+    @property
+    def batch(self) -> TokenBatch: ...
+
+    @property
+    def languages(self) -> tuple[str, ...]: ...
+
+    @property
+    def language(self) -> np.ndarray: ...
+
+    @property
+    def text(self) -> np.ndarray: ...
 
 
 Rows = Mapping[str, Iterable[Int[np.ndarray, " _"]]] | LabelledRows

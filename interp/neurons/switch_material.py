@@ -102,7 +102,13 @@ class SwitchMaterial:
     def of(self, documents: Int[np.ndarray, " document"]) -> "SwitchMaterial":
         """The part of some documents: pairs whose tokens both lie in them. The rows of the others stay, unused."""
         cases = None if self.cases is None else self.cases[np.isin(self.cases.document, documents)]
-        at, before = (pairs[self._inside(pairs, documents)] for pairs in (self.at, self.before))
+        inside = [self._inside(pairs, documents) for pairs in (self.at, self.before)]
+        if not all(kept.any() for kept in inside):
+            raise InputError(
+                f"Among {len(documents)} documents no switch lies beside a token that matches it. Give more texts, "
+                "some with switches and some without."
+            )
+        at, before = (pairs[kept] for pairs, kept in zip((self.at, self.before), inside, strict=True))
         plain = self.plain[np.isin(self.tokens.text[self.plain], documents)]
         return replace(self, plain=plain, at=at, before=before, cases=cases)
 

@@ -21,10 +21,10 @@ N_DRAWS = 200
 _METHOD = (
     "Neurons found on other material, tried on these switches: AUROC of their activation at switch tokens against "
     "matched tokens of the same language, place in word, frequency band, quarter of the text and punctuation before, "
-    "signed so that above 0.5 is the direction found before. p one-sided, by exchange of labels within documents; q "
-    "over the neurons; interval by bootstrap over documents. Control: the mean of {n_draws} draws of as many random "
-    "neurons of the same layers and activity, each signed as its neuron was found to be. A neuron that does not follow "
-    "these switches may follow others."
+    "of texts of nearest length, signed so that above 0.5 is the direction found before. p one-sided, by exchange of "
+    "labels within documents; q over the neurons; interval by bootstrap over documents. Control: the mean of {n_draws} "
+    "draws of as many random neurons of the same layers and activity, each signed as its neuron was found to be. A "
+    "neuron that does not follow these switches may follow others."
 )
 
 

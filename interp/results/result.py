@@ -94,7 +94,7 @@ class Result:
             if values.dtype.kind in "OUT":
                 labels[str(name)] = values.tolist()
             else:
-                arrays[str(name)] = np.ascontiguousarray(values)
+                arrays[str(name)] = np.asarray(values, order="C")  # ascontiguousarray would give a number a dimension
         header = {
             "format": FORMAT,
             "dims": {str(name): [str(dim) for dim in array.dims] for name, array in names.items()},

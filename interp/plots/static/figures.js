@@ -84,8 +84,18 @@
       modeBarButtons: [[button("png"), button("svg")], ["zoom2d", "pan2d", "resetScale2d"]],
     });
     walkWithKeys(library, target, figure.dataset.title);
+    target.on("plotly_click", ({ points: [point] }) => pressButton(library, target, point));
     target.on("plotly_click", ({ points: [point] }) => openHead(point.data.hovertext?.[point.pointNumber[0]]?.[point.pointNumber[1]]));
     return { exportAs, formats: ["png", "svg"], retheme: () => library.relayout(target, { "font.color": ink(figure) }) };
+  }
+
+  // A clicked row presses the button of that row, where its trace names a menu; the menu then shows it as chosen.
+  function pressButton(library, target, { data, pointNumber }) {
+    const menus = target.layout.updatemenus ?? [];
+    const place = menus.findIndex((menu) => menu.name === data.meta?.presses);
+    if (place < 0) return;
+    const [restyled, relaid, traces] = structuredClone(menus[place].buttons[pointNumber[0]].args);
+    library.update(target, restyled, { ...relaid, [`updatemenus[${place}].active`]: pointNumber[0] }, traces);
   }
 
   // A cell that is a head opens its pattern, where the page has a figure of patterns.
@@ -107,6 +117,11 @@
     const grid = target.data[curve].type === "heatmap";
     const rows = grid ? target.data[curve].hovertext.length : 1;
     const columns = grid ? target.data[curve].hovertext[0].length : target.calcdata[curve].length;
+    const { xaxis = "x", yaxis = "y" } = target.data[curve];
+    const outOfSight = ({ x }) => {
+      const { type, range } = target._fullLayout[xaxis.replace("x", "xaxis")];
+      return type === "linear" && !(x >= Math.min(...range) && x <= Math.max(...range));
+    };
     const at = [0, -1];
     let speaking = 0;
     const spoken = Object.assign(document.createElement("p"), { className: "interp-spoken" });
@@ -123,7 +138,11 @@
       const [down, right] = grid ? step : [0, step[0] + step[1]];
       at[0] = Math.min(Math.max(at[0] + down, 0), rows - 1);
       at[1] = Math.min(Math.max(at[1] + right, 0), columns - 1);
-      library.Fx.hover(target, grid ? { xval: at[1], yval: at[0] } : [{ curveNumber: curve, pointNumber: at[1] }], "xy");
+      // A figure may show one stretch of a long curve: the keys begin where the reader looks.
+      if (!grid && outOfSight(target.calcdata[curve][at[1]])) {
+        at[1] = Math.max(target.calcdata[curve].findIndex((point) => !outOfSight(point)), 0);
+      }
+      library.Fx.hover(target, grid ? { xval: at[1], yval: at[0] } : [{ curveNumber: curve, pointNumber: at[1] }], xaxis + yaxis);
       clearTimeout(speaking);
       speaking = setTimeout(() => {
         const lines = target.querySelectorAll(".hoverlayer .line, .hoverlayer text:not(:has(.line))");

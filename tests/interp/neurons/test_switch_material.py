@@ -103,6 +103,15 @@ def test_matches_are_alike_and_of_other_documents() -> None:
     np.testing.assert_array_equal(*[np.log2(1 + count[one]).astype(int) for one in ids])
 
 
+def test_of_texts_with_the_same_token_those_of_like_length_come_first() -> None:
+    lines = ["en1 en2 en3", *["en1 en2 en3 en4 en5 en6 en7 en8 en9"] * 9, "en1 en3 en2"]
+    tokens = label_tokens(planted_model(), [_tagged(line, " ".join(["en"] * len(line.split()))) for line in lines])
+    first = Places(np.arange(len(lines)), np.ones(len(lines), np.int64))
+    for seed in range(5):
+        _, matches = match_places(tokens, first[np.array([0])], first[np.arange(1, 11)], np.random.default_rng(seed))
+        assert matches.row.tolist() == [10]
+
+
 def test_a_token_without_its_like_is_left_out() -> None:
     texts = [_tagged("en1 en2", "en en"), _tagged("fr1 en3", "fr en")]
     tokens = label_tokens(planted_model(), texts)

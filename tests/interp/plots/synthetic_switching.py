@@ -78,6 +78,33 @@ def switch_tests() -> Result:
     )
 
 
+def switching_directions() -> Result:
+    score = np.array([0.55, 0.9])
+    values = {
+        "score": score,
+        "score_low": score - 0.04,
+        "score_high": score + 0.04,
+        "control": np.array([0.5, 0.52]),
+        "control_farthest": np.array([0.56, 0.6]),
+        "p": np.array([0.2, 0.001]),
+        "q_fdr": np.array([0.2, 0.002]),
+        "before": np.array([0.5, 0.51]),
+    }
+    data = xr.Dataset(
+        {name: ("layer", of) for name, of in values.items()} | {"direction": (("layer", "d_model"), np.eye(2))},
+        {"layer": [0, 1], "d_model": [0, 1]},
+    )
+    return Result(
+        kind="switching_directions",
+        data=data,
+        unit="AUROC, held out",
+        sign="Above 0.5 means that the direction tells switches",
+        method="Directions made on one half.",
+        provenance=provenance(),
+        notes={"control": "exchanged labels", "n_samples": 40, "n_groups": 10, "detectable_auroc": 0.57},
+    )
+
+
 def switch_events() -> Result:
     offset = np.arange(-2, 3)
     value = np.array([[3.0, 3.0, 6.0, 4.0, 3.5], [np.nan, 0.1, 0.2, 0.7, 0.8]])

@@ -11,11 +11,16 @@ from interp.plots.dispatch import KINDS
 from interp.results import Result
 from tests.interp.plots import synthetic
 from tests.interp.plots.synthetic_heads import weight_scores
+from tests.interp.plots.synthetic_lab import fit_of_the_word
+from tests.interp.plots.synthetic_lens import language_lens
 from tests.interp.plots.synthetic_neurons import NEURON_MAKERS
+from tests.interp.plots.synthetic_ribbon import script_or_language, token_ribbon
 from tests.interp.plots.synthetic_sink_tests import sink_tests
 from tests.interp.plots.synthetic_sinks import SINK_MAKERS
+from tests.interp.plots.synthetic_steering import ablation_matrix, dose_response
 from tests.interp.plots.synthetic_streaming import streaming
-from tests.interp.plots.synthetic_switching import switch_events, switch_tests, switching_units
+from tests.interp.plots.synthetic_switching import switch_events, switch_tests, switching_directions, switching_units
+from tests.interp.plots.synthetic_symbols import symbol_study
 
 MAKERS = {
     "patch_sweep": synthetic.patch_sweep,
@@ -24,14 +29,22 @@ MAKERS = {
     "weight_scores": weight_scores,
     "probe_by_layer": synthetic.probe_by_layer,
     "emergence": synthetic.emergence,
+    "fit_of_the_word": fit_of_the_word,
     "sink_tests": sink_tests,
     **SINK_MAKERS,
     "streaming": streaming,
     **NEURON_MAKERS,
+    "language_lens": language_lens,
     "switching_neurons": switching_units,
     "switching_heads": partial(switching_units, "switching_heads", "head"),
+    "switching_directions": switching_directions,
     "switch_tests": switch_tests,
     "switch_events": switch_events,
+    "symbol_study": symbol_study,
+    "ablation_matrix": ablation_matrix,
+    "dose_response": dose_response,
+    "token_ribbon": token_ribbon,
+    "script_or_language": script_or_language,
     **{kind: partial(synthetic.edit_sweep, kind) for kind in ("ablate_sweep", "steer_sweep", "direct_paths")},
     **{kind: partial(synthetic.effects, kind) for kind in ("patch_cells", "path_patch")},
 }

@@ -33,6 +33,12 @@ def test_saving_and_loading_gives_the_same_result(tmp_path):
     )
 
 
+def test_a_number_without_dimensions_stays_one(tmp_path):
+    result = make(mean=((), 0.25))
+    loaded = Result.load(result.save(tmp_path / "x.safetensors"))
+    xr.testing.assert_identical(loaded.data, result.data)
+
+
 def test_a_table_has_one_row_per_cell():
     table = make().to_dataframe()
     assert len(table) == 4
