@@ -19,8 +19,9 @@ ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "notebooks").glob("*.py"))
 FIRST_LOOK = ROOT / "notebooks" / "01_first_look.py"
 SINKS = ROOT / "notebooks" / "02_attention_sinks.py"
+SWITCHING = ROOT / "notebooks" / "03_code_switching.py"
 N_FIGURES, N_PLOTLY = 5, 4
-N_SINK_FIGURES = 5
+N_SINK_FIGURES, N_SWITCHING_FIGURES = 5, 8
 MOST_LINES = 15
 WATCH = """
 import os, sys
@@ -99,6 +100,11 @@ def _execute(source: Path, kernel: tuple[str, Path], directory: Path) -> Execute
 @pytest.fixture(scope="module")
 def sinks(offline_kernel: tuple[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Executed:
     return _execute(SINKS, offline_kernel, tmp_path_factory.mktemp("sinks"))
+
+
+@pytest.fixture(scope="module")
+def switching(offline_kernel: tuple[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Executed:
+    return _execute(SWITCHING, offline_kernel, tmp_path_factory.mktemp("switching"))
 
 
 @pytest.fixture(scope="module")
@@ -202,12 +208,33 @@ def test_what_the_notebook_on_sinks_says_holds(sinks: Executed) -> None:
 
 
 @pytest.mark.slow
+def test_what_the_notebook_on_switching_says_holds(switching: Executed) -> None:
+    """Every language's neurons hurt it more than the others, and those that follow a switch earn their name."""
+    assert [output.evalue for output in switching.outputs if output.output_type == "error"] == []
+    assert not switching.asked_network.exists()
+    assert len(switching.figures) == N_SWITCHING_FIGURES
+    table = next(data["text/plain"] for data in switching.shown if "own_minus_others_low" in data["text/plain"])
+    rows = [line.split() for line in table.splitlines()[2:]]
+    assert len(rows) == 4
+    assert all(float(low) > 0 for _, _, low, _, _ in rows)
+    n_found, earned = next(
+        data["text/plain"].strip("()").split(", ") for data in switching.shown if data["text/plain"].startswith("(")
+    )
+    assert int(n_found) > 20
+    assert earned == "True"
+
+
+@pytest.mark.slow
 @pytest.mark.browser
-def test_the_figures_on_sinks_draw_in_a_browser(sinks: Executed, browser: Browser, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("notebook", "n_figures"), [("sinks", N_SINK_FIGURES), ("switching", N_SWITCHING_FIGURES)])
+def test_its_figures_draw_in_a_browser(
+    notebook: str, n_figures: int, request: pytest.FixtureRequest, browser: Browser, tmp_path: Path
+) -> None:
+    executed: Executed = request.getfixturevalue(notebook)
     page = tmp_path / "notebook.html"
-    outputs = "".join(data["text/html"] for data in sinks.figures)
+    outputs = "".join(data["text/html"] for data in executed.figures)
     page.write_text(f"<!DOCTYPE html><html><head><meta charset='utf-8'></head><body>{outputs}</body></html>")
     with opened(browser, page) as watched:
         watched.draw_all()
-        assert watched.page.locator(".interp-figure[data-drawn]").count() == N_SINK_FIGURES
+        assert watched.page.locator(".interp-figure[data-drawn]").count() == n_figures
         watched.check_calm()

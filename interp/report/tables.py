@@ -37,7 +37,18 @@ def tidy(result: Result) -> Tidy:
         dim = _labelled_dim(result, len(labels))
         texts = dict(zip(result.data[dim].values.tolist(), labels, strict=True))
         frame.insert(list(frame.columns).index(dim) + 1, "label", frame[dim].map(texts))
-    return Tidy(frame, "Values of single prompts are in the result file." if single else "")
+    shortened, left_out = _shortened(frame)
+    notes = [left_out, "Values of single prompts are in the result file." if single else ""]
+    return Tidy(shortened, " ".join(filter(None, notes)))
+
+
+def _shortened(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """Of a very long table what was found, or its beginning where nothing says what that is."""
+    if len(frame) <= MAX_ROWS:
+        return frame, ""
+    found = frame[frame["found"].astype(bool)] if "found" in frame else frame
+    kept, what = found.head(MAX_ROWS), "found" if "found" in frame else "first"
+    return kept, f"Holds the {len(kept)} {what} of {len(frame)} rows; the result file holds every row."
 
 
 def _labelled_dim(result: Result, n: int) -> str:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from interp.report import tables
 from interp.report.tables import shown_cells, tidy, to_csv
 from tests.interp.plots import synthetic
+from tests.interp.plots.synthetic_switching import switching_units
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=8))
@@ -70,6 +71,18 @@ def test_a_long_table_keeps_the_strongest_and_says_so(monkeypatch: pytest.Monkey
     assert "the 10 largest of" in found.left_out
     whole = synthetic.attention([["a", "b", "c", "d"]]).data["pattern"].values
     np.testing.assert_allclose(np.sort(found.frame["weight"]), np.sort(whole.ravel())[-10:], atol=1e-5)
+
+
+def test_a_long_table_of_units_keeps_what_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = tidy(switching_units())
+    monkeypatch.setattr(tables, "MAX_ROWS", 4)
+    short = tidy(switching_units())
+    assert len(whole.frame) == 6
+    assert short.frame["found"].all()
+    assert len(short.frame) == whole.frame["found"].sum() == 2
+    assert short.left_out == "Holds the 2 found of 6 rows; the result file holds every row."
+    monkeypatch.setattr(tables, "MAX_ROWS", 1)
+    assert len(tidy(switching_units()).frame) == 1
 
 
 def test_cells_read_as_numbers_or_text() -> None:
