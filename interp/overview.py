@@ -28,7 +28,7 @@ SWEEPS = (("resid_pre", "pos"), ("attn_out", "pos"), ("mlp_out", "pos"), ("z", "
 MOST_UNKNOWN = 0.2
 """Share of unknown tokens from which on a tokenizer does not read a sentence."""
 N_HEAD_CONTROLS = 20
-"""Random-weights models that head scores are compared with: the fewest for which one lone head can be found."""
+"""Random-weights models that head scores are compared with: one more than a head needs to be found."""
 
 
 @dataclass(frozen=True)

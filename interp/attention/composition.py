@@ -8,7 +8,7 @@ import torch
 import xarray as xr
 from jaxtyping import Bool, Float
 
-from interp.attention.significance import against_random, smallest_q
+from interp.attention.significance import against_random, smallest_p, smallest_q
 from interp.attention.streaming import refuse_other_shape
 from interp.errors import InputError, ModelError
 from interp.models import facts, provenance
@@ -17,15 +17,17 @@ from interp.types import Model
 
 _DIMS = ("writer", "reader")
 _READS = {"Q": "queries", "K": "keys", "V": "values"}
+MARGIN = 0.1
+"""A found pair scores at least this share more than the mean control pair."""
 _METHOD = (
     "Composition score ||W_OV W_R|| / (||W_OV|| ||W_R||), Frobenius norms, of an earlier head's W_V W_O with what a "
     "later head reads for its {reads} (TransformerLens). Norms between the layers are left out. A function of the "
     "weights alone, without sampling, so without interval. Random weights do not score 0: of width d, about "
-    "1/sqrt(d). Control: the same pair, mean over {n_controls} random-weights models. p: against the largest pair of "
-    "each of those models (max-T); it cannot be below {p_floor:.3g}. q: against all their pairs pooled, by Benjamini "
-    "and Hochberg over pairs; it cannot be below {q_floor:.3g} for a pair that stands out alone. Found: q up to 0.05, "
-    "and further above the mean control pair than twice the largest control pair. A high score shows that a head could "
-    "read what another writes; it is not evidence that it does so on any text."
+    "1/sqrt(d). Control: the same pair, mean over {n_controls} random-weights models. p: distance from the mean "
+    "control pair against the furthest pair of each of those models (max-T over pairs); it cannot be below "
+    "{p_floor:.3g}. q: against all their pairs pooled, by Benjamini and Hochberg over pairs. Found: p up to 0.05, and "
+    "a tenth more than the mean control pair. A high score shows that a head could read what another writes; it is not "
+    "evidence that it does so on any text."
 )
 
 
@@ -34,8 +36,8 @@ def composition_scores(model: Model, control_models: Iterable[Model], *, kind: s
 
     Args:
         model: A hooked model of one residual stream.
-        control_models: The same architecture with random weights, several seeds; 20 are needed for one lone pair to be
-            found. May be a generator: one model is held at a time.
+        control_models: The same architecture with random weights, several seeds; 19 are needed for a pair to be found.
+            May be a generator: one model is held at a time.
         kind: What the later head reads with: queries (Q), keys (K; how an induction head reads a previous-token
             head) or values (V).
 
@@ -66,7 +68,8 @@ def composition_scores(model: Model, control_models: Iterable[Model], *, kind: s
     ran, null = _earlier(known.n_layers, known.n_heads), np.stack(controls)
     # Pairs are to composition what heads are to a detector.
     pairs = scores[ran][None, None]
-    against = against_random(pairs, null[:, ran][:, None, None], least=0.0)
+    of_pairs = null[:, ran][:, None, None]
+    against = against_random(pairs, of_pairs, least=MARGIN * float(of_pairs.mean()))
     values = {
         "score": pairs,
         "control": null[:, ran].mean(0),
@@ -130,6 +133,6 @@ def _notes(kind: str, n_controls: int, n_pairs: int) -> dict[str, Any]:
         "composition": kind,
         "reads": _READS[kind],
         "n_controls": n_controls,
-        "p_floor": 1 / (n_controls + 1),
+        "p_floor": smallest_p(n_controls),
         "q_floor": smallest_q(n_controls, n_pairs),
     }

@@ -62,7 +62,7 @@ def ov_circuits(
     Raises:
         ModelError: the architecture cannot be taken apart, or its outputs are not its tokens.
     """
-    decoder, device = _decoder(model), facts(model).device
+    decoder, device = decoder_of(model), facts(model).device
     rows = model.embed(torch.from_numpy(sources).to(device))
     unembedding = decoder.w_u()[0][torch.from_numpy(targets).to(device)].float()
     to_logits = _linear_part(decoder.final_norm, rows) @ unembedding.T
@@ -83,7 +83,12 @@ def _linear_part(norm: RowFunction, like: Tensor) -> Float[Tensor, "d_model d_mo
     return ((norm(ones) - norm(-ones)) / 2).float()
 
 
-def _decoder(model: Model) -> Decoder:
+def decoder_of(model: Model) -> Decoder:
+    """Take a model apart whose outputs are its tokens.
+
+    Raises:
+        ModelError: it cannot be, or they are not.
+    """
     decoder = as_decoder(model)
     if decoder is None:
         raise ModelError(

@@ -24,7 +24,7 @@ _LINES = [
     Line("q_fdr", "<br>q (false discovery rate)", ".3g"),
     Line("p_corrected", "<br>corrected p", ".3g"),
     Line("found_above", "<br>found from", ".4g"),
-    Line("threshold", "<br>largest control head", ".4g"),
+    Line("threshold", "<br>threshold of the control", ".4g"),
     Line("control", "<br>control", ".4g"),
     Line("control_unrepeated", "<br>where nothing repeats", ".4g"),
     Line("control_permuted", "<br>with tokens exchanged", ".4g"),
@@ -41,15 +41,17 @@ _SAYS = {
     "weight_scores": (
         "Weight scores",
         "score",
-        "the score says how far its weights raise (copying) or lower (copy suppression) the token it looks at. Red is "
+        "the score says how far its weights raise (copying) or lower (copy suppression) the token it looks at, or how "
+        "few tokens they make it look at: whatever the query (key tokens), or from a certain one (token pairs). Red is "
         "below 0: it lowers what it looks at.",
-        "A high score shows what a head would write; it does not show that it ever looks there.",
+        "A high score shows what a head would write, or where it would look if its layer read bare embeddings; it does "
+        "not show that it ever does.",
     ),
 }
 """Title, name of the colour bars (the whole unit would be longer than a panel is high), and words, by kind."""
 _FOUND = (
-    "A ring marks heads that are found: false discovery rate over the heads up to 5 %, and an interval that clears "
-    "every control."
+    "A ring marks heads that are found: a p of at most 0.05, corrected over all heads and detectors, and an interval "
+    "that clears every control."
 )
 _ABOVE = (
     "A ring marks heads above the threshold: the critical value of the control, corrected for looking at every head at "

@@ -10,8 +10,8 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from interp.attention import head_scores
-from interp.attention.heads import _found
-from interp.attention.significance import against_random
+from interp.attention.heads import measure, of_repetition
+from interp.attention.materials import prepare
 from interp.errors import InputError
 from interp.models import encode, load_model
 from interp.prompts import TokenBatch
@@ -116,7 +116,8 @@ def test_the_interval_holds_the_score_and_the_control_is_small(planted):
     spread = ["local", "uniform"]  # which even attention scores high on
     assert float(data["control"].drop_sel(detector=spread).max()) < 0.3
     assert not data["found"].any()  # two controls are not enough
-    assert whole.notes["q_floor"] == pytest.approx(6 / 13)
+    assert whole.notes["q_floor"] == pytest.approx(48 / 97)  # eight detectors of six heads, and two models
+    assert whole.notes["p_floor"] == pytest.approx(1 / 3)
     assert whole.notes["causal"]
     assert whole.notes["bos"]
     assert "max-T" in whole.notes["correction"]
@@ -179,11 +180,17 @@ def test_texts_without_delimiters_are_not_scored_by_them(tiny, controls):
 
 def test_heads_of_repetition_must_score_more_where_something_repeats():
     """An interval above all random weights is not enough; heads that go by position are not asked."""
-    names, shape = ["previous_token", "duplicate_token", "induction"], (3, 1, 2)
-    against = against_random(np.full(shape, 0.9), np.random.default_rng(0).random((20, *shape)) / 10)
-    unrepeated = np.broadcast_to([0.9, 0.0], shape)
-    found = _found(names, np.full(shape, 0.85), unrepeated, against)
-    assert found.tolist() == [[[True, True]], [[False, True]], [[False, True]]]
+    names = ["previous_token", "duplicate_token", "induction", "first_token"]
+    assert of_repetition(names).tolist() == [False, True, True, False]
+
+
+def test_a_measured_model_is_what_its_result_holds(planted, tmp_path):
+    whole, _ = planted
+    model = load_model(str(plant(tmp_path)))
+    measured = measure(model, prepare(model, None, n_sequences=8, period=20, seed=0), seed=0)
+    for name, values in (("score", measured.score), ("score_low", measured.low), ("score_high", measured.high)):
+        np.testing.assert_allclose(whole.data[name], values)
+    np.testing.assert_allclose(whole.data["control_unrepeated"], measured.other)
 
 
 def test_scores_survive_a_round_trip_through_a_file(planted, tmp_path):

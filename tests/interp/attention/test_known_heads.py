@@ -45,7 +45,27 @@ def test_the_heads_of_compiled_copy():
     heads = by_pattern(model, others)
     assert heads.pop("first_token") >= {"L0H0", "L1H0", "L2H2"}  # where they rest
     assert heads == {"duplicate_token": {"L0H0"}}
-    assert found(weight_scores(model, others)) == {"copying": {"L2H0", "L2H1"}, "copy_suppression": {"L2H2"}}
+    weights = found(weight_scores(model, others))
+    assert weights == {
+        "copying": {"L2H0", "L2H1"},
+        "copy_suppression": {"L2H2"},
+        "key_tokens": {"L2H0", "L2H1"},  # at names, whatever the query
+        "token_pairs": {"L0H0", "L2H0", "L2H1"},  # from a name, at the same one
+    }
+
+
+def test_the_counter_of_compiled_brackets():
+    model, others = load_model("compiled:brackets"), controls("compiled:brackets")
+    heads = {"L0H0"}
+    assert by_pattern(model, others) == {"first_token": heads}  # BOS and the brackets alike
+    assert found(weight_scores(model, others)) == {"key_tokens": heads, "token_pairs": heads}
+
+
+def test_the_two_heads_of_compiled_skip_trigram():
+    model, others = load_model("compiled:skip-trigram"), controls("compiled:skip-trigram")
+    heads = {"L0H0", "L0H1"}
+    assert by_pattern(model, others) == {"first_token": heads}  # where they rest
+    assert found(weight_scores(model, others)) == {"token_pairs": heads}
 
 
 @pytest.mark.slow
@@ -69,8 +89,10 @@ def test_the_heads_of_zoo_induction():
     assert heads["induction"] == {f"L1H{head}" for head in range(4)}
     assert not {"duplicate_token", "offset_2", "offset_3", "uniform"} & set(heads)
     weights = found(weight_scores(model, others))
-    assert set(weights) == {"copying"}
+    assert set(weights) == {"copying", "key_tokens", "token_pairs"}
     assert weights["copying"] >= heads["induction"]
+    # Heads of the first layer go by position, and those of the second compare tokens.
+    assert weights["key_tokens"] == weights["token_pairs"] == heads["induction"]
 
 
 @pytest.mark.slow

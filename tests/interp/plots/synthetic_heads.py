@@ -21,9 +21,10 @@ def found_heads() -> Result:
 
 
 def weight_scores() -> Result:
-    """Copying from -1 to 1, and copy suppression."""
+    """Copying from -1 to 1, and what goes from 0 to 1."""
     result = found_heads()
-    data = result.data.isel(detector=[0, 1]).assign_coords(detector=["copying", "copy_suppression"])
+    names = ["copying", "copy_suppression", "key_tokens", "token_pairs"]
+    data = result.data.isel(detector=[0, 1, 0, 1]).assign_coords(detector=names)
     copies = data["score"].copy()
     copies[0, 2, 2:4] = np.array([-0.8, 0.9])
     data = data.assign(score=copies, control_permuted=data["control"])

@@ -12,7 +12,7 @@ def test_found_heads_carry_the_ring_where_the_result_knows_them() -> None:
     expected = int(result.data["found"].sum())
     assert 0 < expected < int((result.data["score"] > result.data["threshold"]).sum())
     assert rings(figure) == expected
-    assert "heads that are found" in figure.how_to_read
+    assert "heads that are found: a p of at most 0.05, corrected over all heads" in figure.how_to_read
     assert "lies above: previous token 0.4" in figure.caption
     assert "q (false discovery rate)" in figure.plotly.data[0].hovertemplate
 
@@ -31,6 +31,8 @@ def test_weight_scores_have_a_sign_and_their_own_words() -> None:
     assert figure.title == "Weight scores"
     assert "copying" in figure.how_to_read
     assert "attention" not in figure.how_to_read
-    copying, suppression = figure.plotly.layout.coloraxis1, figure.plotly.layout.coloraxis2
-    assert copying.cmin == -copying.cmax < 0 == suppression.cmin
+    copying, *others = (figure.plotly.layout[f"coloraxis{row}"] for row in range(1, 5))
+    assert copying.cmin == -copying.cmax < 0
+    assert [other.cmin for other in others] == [0, 0, 0]
+    assert "(token pairs)" in figure.how_to_read
     assert "with tokens exchanged" in figure.plotly.data[0].hovertemplate
