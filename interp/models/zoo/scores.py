@@ -37,7 +37,7 @@ class HeadScore:
     low: float
     high: float
     threshold: float
-    """Largest score of any head of any random-weights model."""
+    """Score from which on a head stands out among those of random-weights models, as `head_scores` says."""
     p_corrected: float
 
 
