@@ -34,7 +34,7 @@ _CONTROL = (
 
 
 @dataclass(frozen=True)
-class _Condition:
+class Condition:
     """Labels to fit, and the folds that go with them."""
 
     labels: Labels
@@ -72,7 +72,7 @@ def probe_by_layer(
     """
     _check_control(data, control_activations)
     probe = probe or LogisticProbe()
-    true = _Condition(data.labels, group_folds(data.labels, data.groups, n_splits=n_splits, seed=seed))
+    true = Condition(data.labels, group_folds(data.labels, data.groups, n_splits=n_splits, seed=seed))
     shuffled = _shuffles(data, n_splits, seed)
     conditions = {
         "accuracy": (data.X, [true]),
@@ -83,9 +83,9 @@ def probe_by_layer(
     # Fits this small are slower on several threads, and a hundred times slower where the cores are shared.
     with threadpool_limits(1):
         for name, (X, runs) in conditions.items():
-            correct = [[_held_out(layer.astype(np.float64), run, probe) for run in runs] for layer in X]
+            correct = [[held_out(layer.astype(np.float64), run, probe) for run in runs] for layer in X]
             estimates = [accuracy_over_groups(np.stack(layer), data.groups, seed=seed) for layer in correct]
-            variables |= _as_variables(name, estimates)
+            variables |= as_variables(name, estimates)
     variables["control_majority"] = ("layer", np.full(data.n_layers, majority_accuracy(data.labels)))
     return Result(
         kind="probe_by_layer",
@@ -94,7 +94,7 @@ def probe_by_layer(
         sign="A larger number means that more held-out samples are predicted right.",
         method=_METHOD.format(n_splits=n_splits, C=probe.C),
         provenance=provenance,
-        notes=_notes(data),
+        notes=notes_on(data, _CONTROL.format(n_shuffles=N_SHUFFLES)),
     )
 
 
@@ -110,14 +110,15 @@ def _check_control(data: LabelledActivations, control: np.ndarray) -> None:
         raise InputError("Control activations equal the activations. Capture them from a random-weights model.")
 
 
-def _shuffles(data: LabelledActivations, n_splits: int, seed: int) -> list[_Condition]:
+def _shuffles(data: LabelledActivations, n_splits: int, seed: int) -> list[Condition]:
     drawn = [shuffled_labels(data.labels, data.groups, seed=seed + number) for number in range(N_SHUFFLES)]
-    return [_Condition(labels, group_folds(labels, data.groups, n_splits=n_splits, seed=seed)) for labels in drawn]
+    return [Condition(labels, group_folds(labels, data.groups, n_splits=n_splits, seed=seed)) for labels in drawn]
 
 
-def _held_out(
-    X: Float[np.ndarray, "sample d_model"], condition: _Condition, probe: LogisticProbe
+def held_out(
+    X: Float[np.ndarray, "sample d_model"], condition: Condition, probe: LogisticProbe
 ) -> Bool[np.ndarray, " sample"]:
+    """Say which held-out predictions are right; False where no fold tests."""
     correct = np.zeros(len(X), bool)
     for fold in condition.folds:
         fitted = probe.fit(X[fold.train], condition.labels[fold.train])
@@ -125,7 +126,8 @@ def _held_out(
     return correct
 
 
-def _as_variables(name: str, estimates: Sequence[Estimate]) -> dict[str, tuple[str, np.ndarray]]:
+def as_variables(name: str, estimates: Sequence[Estimate]) -> dict[str, tuple[str, np.ndarray]]:
+    """Name the estimates of each layer, and the ends of their intervals."""
     ends = {name: "value", f"{name}_low": "low", f"{name}_high": "high"}
     return {
         variable: ("layer", np.array([getattr(estimate, end) for estimate in estimates]))
@@ -133,10 +135,11 @@ def _as_variables(name: str, estimates: Sequence[Estimate]) -> dict[str, tuple[s
     }
 
 
-def _notes(data: LabelledActivations) -> dict[str, Any]:
+def notes_on(data: LabelledActivations, control: str) -> dict[str, Any]:
+    """Count what went in, and say what the control is."""
     classes, counts = np.unique(data.labels, return_counts=True)
     return {
-        "control": _CONTROL.format(n_shuffles=N_SHUFFLES),
+        "control": control,
         "n_samples": len(data.labels),
         "n_groups": len(np.unique(data.groups)),
         "classes": dict(zip(map(str, classes.tolist()), counts.tolist(), strict=True)),

@@ -105,7 +105,11 @@ def test_equals_the_package_and_keeps_concepts_the_package_would_drop():
     wide, one_hot = torch.from_numpy(X), torch.from_numpy((language[:, None] == np.unique(language)).astype(float))
     theirs = LeaceEraser.fit(wide, one_hot, constrain_cov_trace=False, shrinkage=False)
     torch.testing.assert_close(leace(X, language)(wide), theirs(wide), rtol=0, atol=1e-9)
-    weak = 0.001 * X[:, 0] + np.random.default_rng(0).normal(size=N) * 0.01
+    # Noise that nothing in X tells, and of X as much as correlates by 0.005.
+    noise = np.random.default_rng(0).normal(size=N)
+    centred = X - X.mean(0)
+    noise = noise - noise.mean() - centred @ np.linalg.lstsq(centred, noise - noise.mean(), rcond=None)[0]
+    weak = 0.005 * centred[:, 0] / centred[:, 0].std() + noise / noise.std()
     assert LeaceEraser.fit(wide, torch.from_numpy(weak), shrinkage=False).proj_right.norm() == 0
     eraser = leace(X, weak)
     assert eraser.rank == 1
