@@ -86,8 +86,8 @@ interp.plot(switching.events)
 # %% [markdown]
 # Following a switch is not causing one. The neurons earn the name only where setting them changes which language the
 # next word is expected in, more than setting any of 20 random sets of the same layers and activity does. In this model
-# that is close to call: the effect is small, its interval is clear of zero, and some random sets come near it or beyond.
-# Look at the outermost draw, and try other sentences and seeds, before you call a neuron by that name.
+# that is close to call: the effect is small, its interval is clear of zero, and some random sets come near it or go
+# beyond. Look at the outermost draw, and try other sentences and seeds, before you call a neuron by that name.
 
 # %%
 interp.plot(switching.tests)
