@@ -6,6 +6,7 @@ import xarray as xr
 from plotly.subplots import make_subplots
 
 from interp.plots import contract
+from interp.plots.bands import interval_band
 from interp.plots.figure import Figure
 from interp.plots.png import Picture, above, beside, draw_curves, encode_png
 from interp.plots.theme import OKABE_ITO, base_layout
@@ -124,7 +125,7 @@ def _mass(panel: xr.Dataset, actual: int, layers: list[int], *, shown: bool) -> 
     for place, language in enumerate(panel["language"].values):
         one, name = panel.isel(language=place), plotly_text(str(language))
         low, value, high = (one[f"mass{end}"].values for end in ("_low", "", "_high"))
-        bands.append(_band(layers, low, high, _colour(place)))
+        bands.append(interval_band(layers, low, high, _colour(place)))
         beside_it = one[control[0]].values if control else np.full(len(layers), np.nan)
         details = np.stack([low, high, one["top"].values, one["decided"].values, beside_it], -1)
         decided = "<br>decided by here at %{customdata[3]:.1%}" if place == actual else ""
@@ -192,7 +193,7 @@ def _entropy(panel: xr.Dataset, layers: list[int]) -> list[go.Scatter]:
             "entropy, layer %{x}: %{y:.3g} bits (%{customdata[0]:.3g} to %{customdata[1]:.3g})<extra></extra>"
         ),
     )
-    traces = [_band(layers, low, high, _ENTROPY), line]
+    traces = [interval_band(layers, low, high, _ENTROPY), line]
     if "control_entropy" in panel:
         traces.append(_dashed(layers, panel["control_entropy"].values, _CONTROL, shown=False))
     return traces
@@ -209,20 +210,6 @@ def _dashed(layers: list[int], values: np.ndarray, colour: str, *, shown: bool) 
         mode="lines",
         line={"color": colour, "width": 1.5, "dash": "dash"},
         hovertemplate="control %{y:.4g}<extra></extra>",
-    )
-
-
-def _band(layers: list[int], low: np.ndarray, high: np.ndarray, colour: str) -> go.Scatter:
-    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
-    return go.Scatter(
-        x=[*layers, *reversed(layers)],
-        y=np.concatenate([high, low[::-1]]),
-        mode="lines",
-        fill="toself",
-        fillcolor=f"rgba({red},{green},{blue},0.18)",
-        line={"width": 0},
-        hoverinfo="skip",
-        showlegend=False,
     )
 
 

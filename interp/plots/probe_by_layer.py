@@ -5,6 +5,7 @@ import plotly.graph_objects as go
 from jaxtyping import Float
 
 from interp.plots import contract
+from interp.plots.bands import interval_band
 from interp.plots.figure import Figure
 from interp.plots.png import draw_curves, encode_png
 from interp.plots.theme import DASHES, OKABE_ITO, base_layout
@@ -100,14 +101,4 @@ def _line(name: str, curve: Float[np.ndarray, " layer"], layers: list[int], plac
 
 def _band(result: Result, name: str, layers: list[int], colour: str) -> go.Scatter:
     low, high = (contract.matrix(result, f"{name}_{end}", "layer") for end in ("low", "high"))
-    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
-    return go.Scatter(
-        x=[*layers, *reversed(layers)],
-        y=np.concatenate([high, low[::-1]]),
-        mode="lines",
-        fill="toself",
-        fillcolor=f"rgba({red},{green},{blue},0.18)",
-        line={"width": 0},
-        hoverinfo="skip",
-        showlegend=False,
-    )
+    return interval_band(layers, low, high, colour)

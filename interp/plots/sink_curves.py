@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
-from jaxtyping import Float
 from plotly.subplots import make_subplots
 
 from interp.plots import contract
+from interp.plots.bands import interval_band
 from interp.plots.figure import Figure
 from interp.plots.png import above, draw_curves, encode_png
 from interp.plots.sink_panels import caption
@@ -53,7 +53,7 @@ def plot_sink_epsilons(result: Result) -> Figure:
             x=x, y=values, mode="lines", line={"color": _GREY, "width": 1}, hovertemplate=hover, showlegend=False
         )
     ends = [contract.matrix(result, f"overall_{end}", "epsilon") for end in ("low", "high")]
-    figure.add_trace(_band(x, *ends, OKABE_ITO[0]))
+    figure.add_trace(interval_band(x, *ends, OKABE_ITO[0]))
     figure.add_trace(_line(x, overall, "all layers", 0))
     figure.add_trace(_dotted(x, control, "random weights", 0))
     for epsilon, words in _PUBLISHED.items():
@@ -94,7 +94,7 @@ def plot_sink_depth(result: Result) -> Figure:
                 measure[key].values for key in ("value", "value_low", "value_high", "control_value")
             )
             for trace in (
-                _band(x, low, high, _colour(place)),
+                interval_band(x, low, high, _colour(place)),
                 _line(x, value, name, place),
                 _dotted(x, control, name, place),
             ):
@@ -194,20 +194,6 @@ def _dotted(x: np.ndarray, y: np.ndarray, name: str, place: int) -> go.Scatter:
         opacity=0.7,
         hovertemplate=f"{words} %{{y:.4g}}<extra></extra>",
         showlegend=name in ("random weights", "largest"),
-    )
-
-
-def _band(x: np.ndarray, low: Float[np.ndarray, " x"], high: Float[np.ndarray, " x"], colour: str) -> go.Scatter:
-    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
-    return go.Scatter(
-        x=np.concatenate([x, x[::-1]]),
-        y=np.concatenate([high, low[::-1]]),
-        mode="lines",
-        fill="toself",
-        fillcolor=f"rgba({red},{green},{blue},0.18)",
-        line={"width": 0},
-        hoverinfo="skip",
-        showlegend=False,
     )
 
 

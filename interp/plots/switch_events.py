@@ -6,6 +6,7 @@ import xarray as xr
 from plotly.subplots import make_subplots
 
 from interp.plots import contract
+from interp.plots.bands import interval_band
 from interp.plots.figure import Figure
 from interp.plots.png import above, draw_curves, encode_png
 from interp.plots.theme import OKABE_ITO, base_layout
@@ -71,17 +72,7 @@ def _curve(one: xr.Dataset, side: str, *, shown: bool) -> list[go.Scatter]:
     part = one.isel(offset=np.flatnonzero(one["ran"].values))
     x = part["offset"].values
     value, low, high = (part[f"{side}{end}"].values for end in ("", "_low", "_high"))
-    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
-    band = go.Scatter(
-        x=np.concatenate([x, x[::-1]]),
-        y=np.concatenate([high, low[::-1]]),
-        mode="lines",
-        fill="toself",
-        fillcolor=f"rgba({red},{green},{blue},0.18)",
-        line={"width": 0},
-        hoverinfo="skip",
-        showlegend=False,
-    )
+    band = interval_band(x, low, high, colour)
     line = go.Scatter(
         x=x,
         y=value,
