@@ -8,6 +8,7 @@ from interp.cli.work import Loading, choose_prompts, progress, write_result
 from interp.errors import InputError
 from interp.metrics import as_metric
 from interp.patching import patch_sweep
+from interp.patching.allocator import return_memory_at_once
 from interp.patching.attribution import Method
 from interp.patching.cells import By
 from interp.patching.estimate import Estimate, estimate_sweep, in_words, parse_bytes
@@ -95,6 +96,8 @@ def sweep(loading: Loading, prompts: Path | None, out: Path | None, settings: Sw
     settings.check()
     if limits.max_memory is not None:
         parse_bytes(limits.max_memory)
+        # Else the process could grow by nearly twice what was found to be allowed.
+        return_memory_at_once()
 
     def work(model: Model) -> Result:
         asked = choose_prompts(model, loading, prompts)

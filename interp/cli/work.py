@@ -159,7 +159,7 @@ def write_result(
     if not result.has_control:
         progress("no figure: an effect without its control has none")
         return {**written, "figure": None, "text": written["result"]}
-    plot(result).write_html(figure)
+    plot(result).write_html(figure, force=force)
     return {**written, "figure": str(figure.resolve()), "text": f"{figure.resolve()}\n{written['result']}"}
 
 

@@ -17,11 +17,6 @@ from interp.patching.predicted import Work, predicted_work, row_blocks
 CELL_BYTES = 700
 """Python's own memory for one cell of one prompt."""
 CELL_SECONDS = 1e-5
-SCRATCH_BYTES = 35 * 2**20
-"""What matrix products keep for themselves, whatever their size."""
-HOLES = 1.3
-"""Runs are kept between what they needed for a moment: the allocator keeps those holes, in shares of the runs. Both
-were measured with glibc; see the tests of `estimate_sweep`."""
 CHECK_FORWARDS = 5 * N_CHECKED
 """Full forward passes of the self-check."""
 FORWARD_SLOWER = 1.5
@@ -166,7 +161,7 @@ class Calibration:
         during = max(fixed + per_row * rows, ends, self._placebo_bytes() * n if control else 0.0)
         held = self.runs_held * (n + (0 if len(self.groups) == 1 else n))
         python = CELL_BYTES * n * len(self.sweep.plan.layers) * len(self.sweep.plan.columns)
-        return SCRATCH_BYTES + (1 + HOLES) * held + max(during + python, (self.runs_peak - self.runs_held) * n)
+        return held + max(during + python, (self.runs_peak - self.runs_held) * n)
 
     def _score_bytes(self, rows: int, work: Work) -> float:
         """Memory of the metric, for the cells of one start that fit into a pass."""

@@ -8,7 +8,7 @@ import numpy as np
 from interp.errors import InputError
 from interp.metrics import Metric
 from interp.models import facts
-from interp.patching.calibration import SCRATCH_BYTES, Calibration, Cost, seconds_of
+from interp.patching.calibration import Calibration, Cost, seconds_of
 from interp.patching.cells import By, columns_of
 from interp.patching.exact import ExactSweep
 from interp.patching.held import HeldMemory
@@ -38,7 +38,7 @@ class Estimate:
     """Cells that need work: not those whose two runs must agree, nor those that the metric cannot see."""
     seconds: float
     peak_bytes: int
-    """The most memory that the sweep will hold at once, beside the model."""
+    """The most memory that the sweep's tensors will take at once, beside the model."""
     path: str
     """`exact` or `hooks`."""
 
@@ -74,7 +74,9 @@ def estimate_sweep(  # noqa: PLR0913 -- the settings of patch_sweep; all but the
     """Say what `patch_sweep` with these settings will take, from a few of its passes.
 
     Seconds are for this machine as busy as it is now, and rather too many: small passes are slower than large ones.
-    Memory is counted tensor by tensor on a few prompts and scaled; a process on the CPU grows by within a fifth of it.
+    Memory is counted tensor by tensor on a few prompts and scaled. A process on the CPU grows by within a fifth of it
+    where its allocator returns memory at once, and by more where it keeps holes: see
+    `interp.patching.allocator.return_memory_at_once`.
     Cells that turn out equal although their tokens do not tell (a head that writes nothing, say) are counted as if they
     needed work.
 
@@ -145,7 +147,7 @@ def _by_hooks(model: Model, prompts: PromptSet, plan: SweepPlan, *, control: boo
     reference = 4.0 * known.d_vocab * len(prompts)
     patched = source + reference + at_once * (per_row + source / len(prompts) / len(plan.layers))
     runs = n_rows * (1 + len(plan.layers) * (1 + control)) + 3 * len(prompts)
-    return Cost(runs * row_seconds, SCRATCH_BYTES + max(plain, patched))
+    return Cost(runs * row_seconds, max(plain, patched))
 
 
 def parse_bytes(text: str) -> int:

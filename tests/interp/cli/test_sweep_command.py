@@ -81,8 +81,16 @@ def test_what_cannot_be_is_refused_in_one_line_before_anything_is_written(sweep,
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_sweep_within_its_memory_runs(sweep):
-    assert sweep("--max-memory", "2GB")[0] == 0
+def test_a_sweep_within_its_memory_runs_and_is_held_to_it(sweep, monkeypatch):
+    from interp.cli import sweeping
+
+    told = []
+    monkeypatch.setattr(sweeping, "return_memory_at_once", lambda: told.append("at once"))
+    assert sweep()[0] == 0
+    assert told == [], "it costs time that nobody asked for"
+    code, _, err = sweep("--max-memory", "2GB", "--force")
+    assert code == 0, err
+    assert told == ["at once"]
 
 
 def test_a_long_sweep_says_so_first(sweep, monkeypatch):

@@ -1,4 +1,5 @@
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import torch
 
 from interp.errors import InputError
 from interp.patching import calibration, estimate, patch_sweep
+from interp.patching.allocator import return_memory_at_once
 from interp.patching.engine import CellState
 from interp.patching.estimate import estimate_sweep, in_words, parse_bytes
 from interp.patching.held import HeldMemory
@@ -100,11 +102,17 @@ def test_durations_in_words():
     assert [in_words(seconds) for seconds in (0.31, 45.0, 600.0, 7200.0)] == ["0.3 s", "45 s", "10 min", "2.0 h"]
 
 
+def test_only_an_allocator_that_can_be_told_is_told(monkeypatch):
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
+    assert not return_memory_at_once()
+
+
 PROBE = """
 import ctypes, gc, sys
 from pathlib import Path
 from interp.models import load_model
 from interp.patching import patch_sweep
+from interp.patching.allocator import return_memory_at_once
 from interp.patching.estimate import estimate_sweep
 from interp.prompts import PromptSet
 from tests.interp.patching.test_estimate import drawn
@@ -113,6 +121,7 @@ def kib(name):
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(name))
 
+assert return_memory_at_once()
 model, kind, by, n, length, first = load_model(sys.argv[1]), *sys.argv[2:4], *map(int, sys.argv[4:])
 patch_sweep(model, PromptSet.of(list(drawn(2, 4, 1))), kind, by=by)  # weights are read and libraries loaded
 prompts = PromptSet.of(list(drawn(n, length, first, 50257)))
@@ -140,7 +149,9 @@ def gpt2_shaped(family_directory, tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="reads the peak from Linux's /proc")
+@pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc", reason="the peak is read from Linux's /proc, holes kept out of it"
+)
 @pytest.mark.parametrize(("kind", "by"), [("resid_pre", "pos"), ("z", "head")])
 @pytest.mark.parametrize(("n", "length", "first"), [(4, 16, 2), (2, 64, 40)])
 def test_the_process_grows_by_what_was_estimated(gpt2_shaped, record_property, kind, by, n, length, first):
