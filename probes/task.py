@@ -127,7 +127,9 @@ def capture_samples(model: Model, task: ProbeTask, sites: list[Site]) -> Float[n
     for rows, captured in capture_batches(model, task.batch, sites):
         here = np.flatnonzero((task.prompts >= rows.start) & (task.prompts < rows.stop))
         prompts, positions = task.prompts[here] - rows.start, task.positions[here]
-        parts.append(np.stack([captured[site][prompts, positions].float().cpu().numpy() for site in sites]))
+        parts.append(
+            np.stack([captured[site.whole][site.index][prompts, positions].float().cpu().numpy() for site in sites])
+        )
         order.append(here)
     back = np.argsort(np.concatenate(order))
     return np.concatenate(parts, axis=1)[:, back]
