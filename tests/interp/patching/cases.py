@@ -8,13 +8,13 @@ import torch
 from hypothesis import strategies as st
 
 from interp.metrics import as_metric
-from interp.models import describe, facts
+from interp.models import describe, encode, facts, load_model
 from interp.models.decoder import as_decoder
 from interp.patching.cells import columns_of
 from interp.patching.exact import ExactSweep
 from interp.patching.hooked import HookedSweep
 from interp.patching.plan import SweepPlan
-from interp.prompts import PromptPair, PromptSet, Span
+from interp.prompts import PromptPair, PromptSet, Span, repeated_random_prompts
 
 FAMILIES = ("gpt2", "llama", "qwen2", "qwen3", "gemma2", "gemma3", "gpt_neox", "mistral")
 """Those that can be taken apart."""
@@ -134,3 +134,12 @@ def whole(pair):
     """The same pair as one word."""
     words = (Span(0, len(pair.clean), "all"),)
     return PromptPair(pair.clean, pair.corrupted, pair.answer, pair.wrong_answer, words=words)
+
+
+def repeated_prompts(model, n=2, period=5):
+    bos = int(encode(model, "a")[0]) if facts(model).bos else None
+    return repeated_random_prompts(n, period, ids=range(10, 200), bos=bos, seed=4)
+
+
+def hooked(name):
+    return load_model(f"compiled:{name}", dtype="float64")

@@ -1,29 +1,26 @@
 """Attribution patching against finite differences, TransformerLens, exact sweeps and circuits that are known."""
 
-from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from interp.errors import InputError, ResultError, SiteError
 from interp.metrics import as_metric
 from interp.metrics.metric import reading
-from interp.models import encode, facts, load_model
+from interp.models import facts, load_model
 from interp.models.compiled import compiled_model, compiled_prompts
 from interp.models.decoder import as_decoder
-from interp.patching import against_exact, patch_sweep
+from interp.patching import patch_sweep
 from interp.patching.attribution import AttributionSweep
-from interp.patching.attribution.against import rank_correlation
 from interp.patching.attribution.changes import Changes, tap_of
 from interp.patching.attribution.score import PromptScore
 from interp.patching.cells import chosen_positions, columns_of
 from interp.patching.plan import SweepPlan
-from interp.prompts import PromptPair, PromptSet, Span, repeated_random_prompts
-from interp.results import Result
+from interp.prompts import PromptPair, PromptSet, Span
 from interp.run import Where, capture, forward, intervene
 from interp.sites import Site
+from tests.interp.patching.cases import hooked, repeated_prompts
 
 VECTORS = ("resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out", "post")
 HEADS = ("z", "q", "k", "v", "pattern")
@@ -38,11 +35,6 @@ class Towards:
 
     def __call__(self, activation: torch.Tensor) -> torch.Tensor:
         return activation + self.share * (self.target.to(activation) - activation)
-
-
-def prompts_for(model, n=2, period=5):
-    bos = int(encode(model, "a")[0]) if facts(model).bos else None
-    return repeated_random_prompts(n, period, ids=range(10, 200), bos=bos, seed=4)
 
 
 def plan_for(model, prompts, kind, by, direction="denoising"):
@@ -67,16 +59,10 @@ def slope(model, prompts, plan, layer, column, step):
     return (8 * (at(step) - at(-step)) - (at(2 * step) - at(-2 * step))) / (12 * step)
 
 
-@pytest.fixture(scope="module")
-def wide(family_directory):
-    """Tiny models in float64, by family."""
-    return cache(lambda name: load_model(str(family_directory(name)), dtype="float64"))
-
-
 @pytest.mark.parametrize(("family_name", "direction"), [("gpt2", "denoising"), ("gpt_neox", "noising")])
 def test_an_estimate_is_the_slope_of_the_metric_along_the_patch(wide, family_name, direction):
     model = wide(family_name)
-    decoder, prompts, rng = as_decoder(model), prompts_for(model), np.random.default_rng(0)
+    decoder, prompts, rng = as_decoder(model), repeated_prompts(model), np.random.default_rng(0)
     compared = 0
     for kind, by in GRID if family_name == "gpt2" else GRID[::2]:
         if kind == "resid_mid" and decoder.blocks[0].parallel:
@@ -95,7 +81,7 @@ def test_an_estimate_is_the_slope_of_the_metric_along_the_patch(wide, family_nam
 def test_norms_caps_windows_and_shared_keys_keep_the_slope(wide, family_name):
     # These families compute norms in float32, whatever the model's dtype: a coarser step, a coarser answer.
     model = wide(family_name)
-    decoder, prompts = as_decoder(model), prompts_for(model)
+    decoder, prompts = as_decoder(model), repeated_prompts(model)
     for kind, by in [("attn_out", "pos"), ("q", "head"), ("k", "head")]:
         plan = plan_for(model, prompts, kind, by)
         numbers = AttributionSweep(model, decoder, prompts, plan, star=False).estimates(placebo=False).numbers
@@ -111,7 +97,7 @@ def test_estimates_agree_with_transformer_lens(family_directory, family_name):
 
     # A model of its own: theirs needs parameters that take gradients.
     model = load_model(str(family_directory(family_name))).requires_grad_(True)
-    prompts = prompts_for(model, n=3)
+    prompts = repeated_prompts(model, n=3)
     ours = {
         "attn_head_out": patch_sweep(model, prompts, "z", by="pos_head", method="atp", control=False).data["effect"],
         "mlp_out": patch_sweep(model, prompts, "mlp_out", method="atp", control=False).data["effect"],
@@ -134,10 +120,6 @@ def test_estimates_agree_with_transformer_lens(family_directory, family_name):
             assert mine == pytest.approx(score, abs=1e-5)
             compared += abs(score) > 1e-3
     assert compared > 20, "nodes must have effects, or this proves nothing"
-
-
-def hooked(name):
-    return load_model(f"compiled:{name}", dtype="float64")
 
 
 @pytest.mark.parametrize(("kind", "by"), [("attn_out", "pos"), ("resid_post", "pos"), ("z", "head"), ("v", "head")])
@@ -211,7 +193,7 @@ def test_atp_star_finds_the_queries_of_movers_and_suppressor():
 def test_the_fixed_softmax_is_the_plain_estimate_where_a_patch_is_small(wide, family_name, step, tolerance):
     # Llama shares keys between heads, and its softmax is float32, so the step must not be too small.
     model = wide(family_name)
-    prompts, decoder = prompts_for(model), as_decoder(model)
+    prompts, decoder = repeated_prompts(model), as_decoder(model)
     tokens = torch.from_numpy(prompts.batch("corrupted").tokens)
     places = torch.eye(tokens.shape[1], dtype=torch.bool).expand(len(tokens), -1, -1)
     score = PromptScore(decoder, as_metric("logit_diff"), prompts)
@@ -244,7 +226,7 @@ def test_dropping_a_layer_takes_away_what_goes_through_it():
 def test_what_a_layer_adds_goes_with_the_layer_even_behind_a_norm(family_model, kind):
     # In the last of three layers two drops leave the gradient as it is and its own takes it all: 2 / (3 - 1) of it.
     model = family_model("gemma2")
-    found = patch_sweep(model, prompts_for(model), kind, method="atp*", control=False).data
+    found = patch_sweep(model, repeated_prompts(model), kind, method="atp*", control=False).data
     sizes = abs(found["values"] - found["corrupted_values"]).transpose(*found["values"].dims).mean("prompt")
     assert sizes[-1, -1] > 1e-3
     np.testing.assert_allclose(found["graddrop"][-1], sizes[-1], rtol=1e-3, atol=1e-6)
@@ -253,7 +235,7 @@ def test_what_a_layer_adds_goes_with_the_layer_even_behind_a_norm(family_model, 
 def test_graddrop_by_hand(wide):
     # By hand: the estimate with each layer dropped, from a run in which that layer's output is cut from the graph.
     model = wide("gpt2")
-    prompts, decoder = prompts_for(model), as_decoder(model)
+    prompts, decoder = repeated_prompts(model), as_decoder(model)
     found = patch_sweep(model, prompts, "resid_pre", method="atp*", control=False).data["graddrop"]
     tokens = {side: torch.from_numpy(prompts.batch(side).tokens) for side in ("clean", "corrupted")}
     answers, wrong = (torch.from_numpy(prompts.answers(name)) for name in ("answer", "wrong_answer"))
@@ -294,7 +276,7 @@ def test_a_model_of_one_layer_has_no_graddrop_and_says_so():
 
 @pytest.mark.parametrize("method", ["atp", "atp*"])
 def test_cells_before_the_first_difference_are_zero_and_so_is_their_placebo(tiny, method):
-    prompts = prompts_for(tiny)
+    prompts = repeated_prompts(tiny)
     found = patch_sweep(tiny, prompts, "k", method=method).data
     differs = int(np.flatnonzero((prompts.batch("clean").tokens != prompts.batch("corrupted").tokens).any(0))[0])
     assert (found["effect"][:, :differs] == 0).all()
@@ -317,7 +299,7 @@ def test_the_placebo_is_the_one_the_exact_sweep_runs(method):
 @pytest.mark.parametrize("method", ["atp", "atp*"])
 @pytest.mark.parametrize("kind", ["resid_pre", "k"])
 def test_prompts_of_different_lengths_score_as_they_do_alone(tiny, method, kind):
-    long, short = prompts_for(tiny, n=2, period=8), prompts_for(tiny, n=2, period=5)
+    long, short = repeated_prompts(tiny, n=2, period=8), repeated_prompts(tiny, n=2, period=5)
     both = patch_sweep(tiny, PromptSet.of([*long, *short]), kind, method=method, control=False).data
     alone = patch_sweep(tiny, short, kind, method=method, control=False).data
     n = alone.sizes["pos"]
@@ -351,151 +333,3 @@ def test_words_and_positions_add_up(tiny):
     )
     np.testing.assert_allclose(by_word[:, 1], by_pos[:, 1] + by_pos[:, 2], rtol=0, atol=1e-5)
     assert abs(by_word[:, 1]).max() > 1e-3
-
-
-@pytest.mark.parametrize("method", ["atp", "atp*"])
-def test_verified_cells_hold_the_exact_effect_and_are_the_largest(tiny, method):
-    prompts = prompts_for(tiny, n=4)
-    found = patch_sweep(tiny, prompts, "q", by="pos_head", method=method, verify_top=7)
-    exact = patch_sweep(tiny, prompts, "q", by="pos_head", control=False)
-    at = {dim: found.data[f"verified_{dim}"] for dim in ("layer", "pos", "head")}
-    np.testing.assert_allclose(found.data["exact"], exact.data["effect"].sel(at), rtol=0, atol=1e-5)
-    sizes = abs(found.data["effect" if method == "atp" else "graddrop"])
-    np.testing.assert_allclose(sizes.sel(at), np.sort(sizes.values.ravel())[::-1][:7])
-    assert found.notes["rank_correlation"]["cells"] == 7
-    assert "7 cells" in found.notes["verified"]
-    assert "verify_top=7)" in found.provenance.call
-
-
-def test_verified_cells_are_the_same_by_hooks(tiny):
-    prompts = prompts_for(tiny)
-    ours, hooks = (
-        patch_sweep(tiny, prompts, "z", by="head", method="atp", verify_top=3, engine=engine, control=False)
-        for engine in ("exact", "hooks")
-    )
-    np.testing.assert_allclose(ours.data["exact"], hooks.data["exact"], rtol=0, atol=1e-5)
-
-
-def test_a_result_against_exact_keeps_the_grid_and_survives_a_file(tiny, tmp_path):
-    prompts = prompts_for(tiny, n=4)
-    estimate = patch_sweep(tiny, prompts, "z", by="head", method="atp*")
-    exact = patch_sweep(tiny, prompts, "z", by="head")
-    both = against_exact(estimate, exact)
-    np.testing.assert_allclose(both.data["exact"], exact.data["effect"])
-    agreement = both.notes["rank_correlation"]
-    assert agreement["low"] <= agreement["rho"] <= agreement["high"]
-    assert agreement["cells"] == 12
-    assert -1 <= both.notes["graddrop_rank_correlation"] <= 1
-    assert Result.load(both.save(tmp_path / "both")).notes == both.notes
-
-
-def test_rank_correlation_by_hand():
-    exact = np.array([[1.0, 2.0, 3.0, 4.0]])
-    # Ranks 1 2 3 4 and 2 1 3 4: squared differences 1 + 1, so rho = 1 - 6 * 2 / (4 * 15) = 0.8.
-    assert rank_correlation(np.array([[20.0, 10.0, 30.0, 40.0]]), exact) == {"rho": pytest.approx(0.8), "cells": 4}
-    assert rank_correlation(exact[:, :2], exact[:, :2]) is None
-    assert rank_correlation(exact * 0, exact) is None
-    noise = exact + np.random.default_rng(0).normal(0, 0.1, (8, 4))
-    found = rank_correlation(noise, np.repeat(exact, 8, 0))
-    assert found["low"] <= found["rho"] <= found["high"] == pytest.approx(1)
-
-
-def test_float_errors_have_no_rank():
-    exact = np.array([[1e-12, 3e-12, 2e-12, 5.0, 6.0]])
-    assert rank_correlation(exact * [[1, -1, 3, 1, 1]], exact)["rho"] == pytest.approx(1)
-
-
-def test_results_of_different_sweeps_are_refused(tiny):
-    prompts = prompts_for(tiny)
-    estimate = patch_sweep(tiny, prompts, "z", by="head", method="atp", control=False)
-    for other, says in [
-        (patch_sweep(tiny, prompts, "q", by="head", control=False), "site 'z'"),
-        (patch_sweep(tiny, prompts, "z", by="head", direction="noising", control=False), "direction"),
-        (patch_sweep(tiny, prompts_for(tiny, n=3), "z", by="head", control=False), "different models or prompts"),
-        (estimate, "Expected an 'attribution' and a 'patch_sweep'"),
-    ]:
-        with pytest.raises(ResultError, match=says):
-            against_exact(estimate, other)
-
-
-@pytest.mark.parametrize("metric", ["rank", "accuracy"])
-def test_a_metric_without_gradient_is_refused(tiny, metric):
-    with pytest.raises(InputError, match="has no gradient"):
-        patch_sweep(tiny, prompts_for(tiny), "resid_pre", metric=metric, method="atp")
-
-
-def test_kl_is_refused_where_it_is_flat_and_estimated_where_it_is_not(tiny):
-    with pytest.raises(InputError, match="gradient is zero"):
-        patch_sweep(tiny, prompts_for(tiny), "resid_pre", metric="kl", direction="noising", method="atp")
-    found = patch_sweep(tiny, prompts_for(tiny), "resid_pre", metric="kl", method="atp").data
-    assert abs(found["effect"]).max() > 1e-3
-
-
-def test_an_architecture_that_cannot_be_taken_apart_is_refused_by_name(family_model):
-    model = family_model("mixtral")
-    with pytest.raises(SiteError, match=r"Mixtral.*Use method='exact'"):
-        patch_sweep(model, prompts_for(model), "resid_pre", method="atp")
-
-
-@pytest.mark.parametrize(
-    ("change", "says"),
-    [
-        ({"method": "exact", "verify_top": 3}, "verify_top=3 is for estimates"),
-        ({"method": "atp", "verify_top": 10_000}, "verify_top is 10000"),
-        ({"method": "atp", "verify_top": -1}, "verify_top is -1"),
-    ],
-)
-def test_cells_to_verify_must_exist(tiny, change, says):
-    with pytest.raises(InputError, match=says):
-        patch_sweep(tiny, prompts_for(tiny), "mlp_out", **change)
-
-
-@pytest.mark.parametrize("direction", ["denoising", "noising"])
-def test_over_many_steps_estimates_of_the_embeddings_add_up_to_all_that_the_prompts_differ_by(wide, direction):
-    # Completeness of integrated gradients (Sundararajan et al. 2017, prop. 1); middles of parts err by their square.
-    model = wide("gpt2")
-    found = patch_sweep(
-        model, prompts_for(model), "resid_pre", method="atp", ig_steps=200, direction=direction, control=False
-    ).data
-    base, source = ("corrupted", "clean") if direction == "denoising" else ("clean", "corrupted")
-    differ = found[f"{source}_values"] - found[f"{base}_values"]
-    sums = (found["values"][:, 0] - found[f"{base}_values"]).sum("pos")
-    assert abs(differ).min() > 1e-3
-    np.testing.assert_allclose(sums, differ, rtol=3e-4)
-    one = patch_sweep(model, prompts_for(model), "resid_pre", method="atp", direction=direction, control=False).data
-    assert abs((one["values"][:, 0] - one[f"{base}_values"]).sum("pos") - differ).max() > 1e-2 * abs(differ).max()
-
-
-def test_steps_find_the_head_that_a_saturated_head_after_it_hides():
-    # The previous-token head only tells the induction head where to look: flat until half of the way, then all.
-    model, prompts, key = hooked("induction"), compiled_prompts("induction", 4), compiled_model("induction").key
-    before = key.node("previous").site
-    at = {"layer": before.layer, "head": before.head or 0}
-    exact, blind, seen = (
-        patch_sweep(model, prompts, "z", by="head", control=False, **how)
-        for how in ({}, {"method": "atp*"}, {"method": "atp*", "ig_steps": 64})
-    )
-    assert exact.data["effect"].sel(at).item() == pytest.approx(20)
-    assert blind.data["effect"].sel(at).item() == pytest.approx(0, abs=1e-6)
-    assert seen.data["effect"].sel(at).item() == pytest.approx(20, abs=0.1)
-    assert "64 runs" in seen.method
-    assert "ig_steps=64" in seen.provenance.call
-    assert "ig_steps" not in blind.provenance.call
-
-
-def test_steps_between_prompts_of_different_lengths_go_by_the_alignment(wide):
-    model = wide("gpt2")
-    clean, corrupted = np.array([0, 20, 30, 40]), np.array([0, 50, 60, 30, 41])
-    alignment = ((Span(0, 1), Span(0, 1)), (Span(1, 2), Span(1, 3)), (Span(2, 4), Span(3, 5)))
-    prompts = PromptSet.of([PromptPair(clean, corrupted, 7, 8, alignment=alignment)])
-    found = patch_sweep(model, prompts, "resid_pre", method="atp", ig_steps=40, control=False).data
-    whole = patch_sweep(model, prompts, "resid_pre", control=False).data
-    # All positions that stand for one another patched at once, which is where the steps lead to.
-    assert np.isfinite(found["effect"]).all()
-    assert ((found["effect"] == 0) == (whole["effect"] == 0)).all()
-
-
-@pytest.mark.parametrize(("method", "ig_steps"), [("exact", 8), ("atp", -1)])
-def test_steps_that_mean_nothing_are_refused(tiny, method, ig_steps):
-    with pytest.raises(InputError, match=f"ig_steps={ig_steps} with method='{method}'"):
-        patch_sweep(tiny, prompts_for(tiny), "z", by="head", method=method, ig_steps=ig_steps)
