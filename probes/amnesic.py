@@ -20,6 +20,7 @@ from interp.statistics import bootstrap_interval, sign_flips
 from interp.types import Model
 from probes.answers import Answer, Edits, answers, labelled
 from probes.erasure import Eraser, leace, random_eraser
+from probes.nullspace import nullspace
 from probes.task import ProbeTask, capture_samples
 
 N_RANDOM = 10
@@ -27,13 +28,18 @@ N_RANDOM = 10
 
 _METHOD = (
     "Amnesic probing (Elazar et al. 2021). At each site by itself the labels are erased from the labelled positions, "
-    "by LEACE fitted to these very samples, and the model runs on. The effect is how far the answer moves, without "
+    "{erased}, and the model runs on. The effect is how far the answer moves, without "
     "sign, as a mean over prompts; intervals are 95 % by bootstrap over prompts; p is two-sided, by flipping signs of "
     "above_control, corrected over sites (below 0 is no sign of use, however small p). An effect above the control "
     "says that the answer depends on what a linear reader of the labels finds there, or on what goes with it. None "
     "says that it does not depend on it at this site and these positions: the concept may be used before, or from "
     "elsewhere."
 )
+_ERASED = {
+    "leace": "by LEACE fitted to these very samples",
+    "inlp": "by iterative nullspace projection (INLP), whose classifiers are stopped by their accuracy on held-out "
+    "groups",
+}
 _CONTROL = (
     "{n_random} erasures of equally many random directions, each the mean over prompts. Beside it: reinjected, where "
     "the mean of the true label is put back into what was erased, and everything, where each labelled position becomes "
@@ -58,7 +64,14 @@ class Inject:
 
 
 def amnesic_probe(
-    model: Model, task: ProbeTask, answer: Answer, sites: Sequence[Site], *, n_random: int = N_RANDOM, seed: int = 0
+    model: Model,
+    task: ProbeTask,
+    answer: Answer,
+    sites: Sequence[Site],
+    *,
+    erase: str = "leace",
+    n_random: int = N_RANDOM,
+    seed: int = 0,
 ) -> Result:
     """Measure whether a model's answer depends on a concept, by erasing it at one site after another.
 
@@ -69,8 +82,10 @@ def amnesic_probe(
         task: Labelled positions, at least one in each prompt.
         answer: What the model says, such as `next_token_divergence(task)`.
         sites: Where to erase: residual streams, `attn_out` or `mlp_out`.
+        erase: `leace` changes the activations least; `inlp`, as in the paper, takes more directions, and so takes more
+            of what else there is.
         n_random: Random erasures beside each.
-        seed: Decides the random directions and the resamples.
+        seed: Decides the random directions, the resamples and for INLP the groups held out.
 
     Returns:
         By site: `effect` beside `control`, `above_control` between the two prompt by prompt with two-sided `p` and
@@ -84,27 +99,27 @@ def amnesic_probe(
 
     Source: Elazar, Ravfogel, Jacovi & Goldberg 2021, Amnesic Probing (TACL 9, arXiv:2006.00995); controls of sec. 3.2.
     """
-    _check(task, sites, n_random)
+    _check(task, sites, erase, n_random)
     activations = capture_samples(model, task, list(sites))
-    moves, ranks = [], []
+    moves, erasers = [], []
     for site, X in zip(tqdm(sites, desc="erase", unit="site", leave=False, delay=2), activations, strict=True):
-        eraser = leace(X, task.labels)
+        eraser = _eraser(X, task, erase, seed)
         randoms = [random_eraser(X, eraser.rank, seed=seed + number) for number in range(n_random)]
         read = answers(model, task.batch, answer, _arms(task, site, X, eraser, randoms))
         plain = read.pop("plain")
         moves.append(np.abs(np.stack([*read.values()]) - plain))
-        ranks.append(eraser.rank)
+        erasers.append(eraser)
     return Result(
         kind="amnesic_probe",
-        data=_dataset(np.stack(moves), sites, ranks, seed),
+        data=_dataset(np.stack(moves), sites, [eraser.rank for eraser in erasers], seed),
         unit=answer.unit,
         sign=f"A larger effect means that the answer moves more, either way. {answer.sign}",
-        method=_METHOD,
+        method=_METHOD.format(erased=_ERASED[erase]),
         provenance=provenance(
             model,
             tokens=[task.batch.tokens, task.batch.mask, task.prompts, task.positions],
             call=f"amnesic_probe({task.what!r}, {answer.name!r}, {[str(site) for site in sites]}, "
-            f"{n_random=}, {seed=})",
+            f"{erase=}, {n_random=}, {seed=})",
             seed=seed,
         ),
         baselines={answer.name: float(plain.mean())},
@@ -113,12 +128,27 @@ def amnesic_probe(
             "answer": answer.name,
             "n_prompts": len(plain),
             "n_samples": len(task.labels),
+            "erased_by": {str(site): eraser.how for site, eraser in zip(sites, erasers, strict=True)},
             "control": _CONTROL.format(n_random=n_random),
         },
     )
 
 
-def _check(task: ProbeTask, sites: Sequence[Site], n_random: int) -> None:
+def _eraser(X: Float[np.ndarray, "sample d_model"], task: ProbeTask, erase: str, seed: int) -> Eraser:
+    if erase == "leace":
+        return leace(X, task.labels)
+    fit = nullspace(X, task.labels, task.groups, seed=seed)
+    if fit.eraser.rank == 0:
+        raise InputError(
+            f"A classifier reaches {fit.accuracy[0]:.3f} on held-out groups and the majority {fit.majority:.3f}: it "
+            "cannot tell these labels apart as it is, so there is nothing to erase."
+        )
+    return fit.eraser
+
+
+def _check(task: ProbeTask, sites: Sequence[Site], erase: str, n_random: int) -> None:
+    if erase not in _ERASED:
+        raise InputError(f"No erasure {erase!r}. Expected one of {list(_ERASED)}.")
     if not sites or n_random < 1:
         raise InputError(f"{len(sites)} sites and {n_random} random erasures. Expected at least one of each.")
     if bad := [str(site) for site in sites if site.kind not in RESIDUAL_KINDS + OUTPUT_KINDS or site.pos is not None]:

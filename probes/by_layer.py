@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Float
+from sklearn.base import clone
 from threadpoolctl import threadpool_limits
 
 from interp.errors import InputError
@@ -121,7 +122,7 @@ def held_out(
     """Say which held-out predictions are right; False where no fold tests."""
     correct = np.zeros(len(X), bool)
     for fold in condition.folds:
-        fitted = probe.fit(X[fold.train], condition.labels[fold.train])
+        fitted = clone(probe).fit(X[fold.train], condition.labels[fold.train])
         correct[fold.test] = fitted.predict(X[fold.test]) == condition.labels[fold.test]
     return correct
 

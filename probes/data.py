@@ -3,20 +3,15 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float
 
 from interp.errors import InputError
-
-FEWEST_PER_CLASS = 5
-"""Samples that a class needs before a probe of it means anything."""
-
-# One axis each, its length left open: where lengths differ, our refusal is to say so, not the type checker.
-Labels = Shaped[np.ndarray, " _"]
-"""Class of each sample."""
-Groups = Shaped[np.ndarray, " _"]
-"""Group of each sample."""
-Rows = Int[np.ndarray, " _"]
-"""Places of samples."""
+from probes.labels import FEWEST_PER_CLASS as FEWEST_PER_CLASS
+from probes.labels import AnyLabels, LabelKind, check_labels_of
+from probes.labels import Groups as Groups
+from probes.labels import Labels as Labels
+from probes.labels import Rows as Rows
+from probes.labels import check_labels as check_labels
 
 
 @dataclass(frozen=True)
@@ -27,16 +22,19 @@ class LabelledActivations:
     group are alike for reasons that have nothing to do with the label.
 
     Raises:
-        InputError: shapes that do not fit, NaN or infinity, one class, a class of too few samples, one group, or a
-            sample that is the same in two groups, so that a probe could be tested on what it was fitted to.
+        InputError: shapes that do not fit, NaN or infinity, labels that are not of their kind or of which no probe can
+            be fitted (one class, a class of too few samples, numbers that do not vary), one group, or a sample that is
+            the same in two groups, so that a probe could be tested on what it was fitted to.
     """
 
     X: Float[np.ndarray, "layer sample d_model"]
-    labels: Labels
-    """Class of each sample: text or whole numbers."""
+    labels: AnyLabels
+    """Class of each sample: text or whole numbers; for other kinds of label, truth values or numbers."""
     groups: Groups
     layers: tuple[int, ...] = ()
     """Number of each layer in the stack; by default 0, 1, 2, ..."""
+    label_kind: LabelKind = "classes"
+    """What the labels are; decides what is asked of them."""
 
     def __post_init__(self) -> None:
         n_layers, n_samples, _ = self.X.shape
@@ -51,7 +49,7 @@ class LabelledActivations:
             raise InputError(
                 f"{bad} of {self.X.size} activations are NaN or infinite. Capture in a wider dtype, such as float32."
             )
-        check_labels(self.labels)
+        check_labels_of(self.label_kind, self.labels)
         if len(np.unique(self.groups)) < 2:
             raise InputError("All samples are in one group, so none can be held out. Expected at least 2 groups.")
         self._refuse_twins()
@@ -74,31 +72,15 @@ class LabelledActivations:
         return len(self.X)
 
 
-def check_labels(labels: Labels) -> None:
-    """Refuse labels from which no probe can be fitted.
+def count_groups(labels: AnyLabels, groups: Groups) -> dict[object, int]:
+    """Count the groups in which each class occurs.
 
     Raises:
-        InputError: no samples, labels that are neither text nor whole numbers, one class, or a class of too few
-            samples.
+        InputError: labels that are not classes.
     """
-    if not len(labels):
-        raise InputError("There are no samples. Expected labelled samples of at least two classes.")
-    if labels.dtype.kind not in "Uiub":
+    if labels.ndim != 1 or labels.dtype.kind == "f":
         raise InputError(
-            f"The labels are of type {labels.dtype}, such as {labels.tolist()[0]!r}. Expected classes: text or whole "
-            "numbers. Convert them with .astype(str)."
+            f"The labels are of type {labels.dtype} and shape {labels.shape}. Expected one class for each sample, "
+            "which this measure needs."
         )
-    names, counts = np.unique(labels, return_counts=True)
-    classes = names.tolist()
-    if len(classes) < 2:
-        raise InputError(f"All {len(labels)} samples have the label {classes[0]!r}. Expected at least two classes.")
-    if counts.min() < FEWEST_PER_CLASS:
-        raise InputError(
-            f"Class {classes[counts.argmin()]!r} has {counts.min()} samples. "
-            f"Expected at least {FEWEST_PER_CLASS} of each class: add samples, or leave the class out."
-        )
-
-
-def count_groups(labels: Labels, groups: Groups) -> dict[object, int]:
-    """Count the groups in which each class occurs."""
     return {label: len(np.unique(groups[labels == label])) for label in np.unique(labels).tolist()}

@@ -1,14 +1,21 @@
-"""Intervals for accuracies whose samples come in groups."""
+"""Intervals for accuracies, and for any other measure, whose samples come in groups."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 
+from interp.errors import InputError
 from probes.data import Groups
 
 N_RESAMPLES = 2000
 CONFIDENCE = 0.95
+_DRAWN_AT_ONCE = 200
+"""Resamples held at once, a row of weights each: bounds the memory."""
+
+Measure = Callable[[Float[np.ndarray, "draw sample"]], Float[np.ndarray, " draw"]]
+"""From how often each sample counts, the measure: a row of ones is the samples as they are."""
 
 
 @dataclass(frozen=True)
@@ -42,3 +49,45 @@ def accuracy_over_groups(correct: Bool[np.ndarray, "run sample"], groups: Groups
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(accuracies, [tail, 1 - tail])
     return Estimate(float(correct.mean()), float(low), float(high))
+
+
+def measure_over_groups(
+    runs: Sequence[Measure], groups: Groups, *, seed: int = 0, n_resamples: int = N_RESAMPLES
+) -> Estimate:
+    """Compute any measure, with a 95 % bootstrap interval over groups.
+
+    As `accuracy_over_groups`, for a measure given as a function of how often each sample counts: a resample of groups
+    is a row of whole-number weights, so that thousands of resamples are a few matrix products. A difference of two
+    measures on the same samples is paired by this. Resamples in which the measure is undefined (NaN: a class that
+    was not drawn) are left out.
+
+    Args:
+        runs: The measure of each run; the value is their mean, and each resample is of one run drawn at random.
+        groups: Group of each sample.
+        seed: Decides the resamples.
+        n_resamples: Number of resamples.
+
+    Raises:
+        InputError: no run, or a measure that is undefined on the samples themselves.
+    """
+    if not runs:
+        raise InputError("There is no run to measure. Expected at least one.")
+    values = np.concatenate([run(np.ones((1, len(groups)))) for run in runs])
+    if not np.isfinite(values).all():
+        raise InputError(
+            f"The measure is {values.tolist()} on these samples. Expected numbers: give samples of all kinds."
+        )
+    names, member = np.unique(groups, return_inverse=True)
+    rng = np.random.default_rng(seed)
+    counts = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=n_resamples)
+    drawn = rng.integers(len(runs), size=n_resamples)
+    found = np.concatenate(
+        [
+            run(counts[part][:, member].astype(np.float64))
+            for number, run in enumerate(runs)
+            for part in np.array_split(np.flatnonzero(drawn == number), 1 + n_resamples // _DRAWN_AT_ONCE)
+        ]
+    )
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.nanquantile(found, [tail, 1 - tail])
+    return Estimate(float(values.mean()), float(low), float(high))

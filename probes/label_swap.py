@@ -73,7 +73,7 @@ def label_swap(
     Source: the edit is an interchange within the label's subspace (Geiger et al. 2021, arXiv:2106.02997); LEACE from
     Belrose et al. 2023 (arXiv:2306.03819); random directions as in Elazar et al. 2021 (arXiv:2006.00995), sec. 3.2.
     """
-    _check(task, sites, n_random)
+    check_swap(task, sites, n_random)
     moves, about = [], []
     for site in tqdm(sites, desc="swap", unit="site", leave=False, delay=2):
         X = capture_samples(model, task, [site])[0].astype(np.float64)
@@ -106,7 +106,8 @@ def label_swap(
     )
 
 
-def _check(task: ProbeTask, sites: Sequence[Site], n_random: int) -> None:
+def check_swap(task: ProbeTask, sites: Sequence[Site], n_random: int) -> None:
+    """Refuse sites and tasks that labels cannot be swapped in, before anything is run."""
     if not sites or n_random < 1:
         raise InputError(f"{len(sites)} sites and {n_random} random draws. Expected at least one of each.")
     for site in sites:

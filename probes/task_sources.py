@@ -1,20 +1,15 @@
-"""Probing tasks from text: the language of tokens, and labels read from a file."""
+"""Probing tasks from text: the language of tokens; `read_task`, for labels of your own, stands here, too."""
 
-import csv
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from interp.errors import InputError
 from interp.prompts import TokenBatch
-from interp.prompts.spans import TokenIds
 from probes.task import ProbeTask
-
-Encode = Callable[[str], TokenIds]
-"""Turns text into token ids the way the model wants them, BOS included."""
-COLUMNS = ("text", "label", "group")
+from probes.task_file import read_task as read_task
+from probes.token_places import Encode
 
 
 def token_language_task(
@@ -78,61 +73,30 @@ def _free_positions(rows: Sequence[np.ndarray], first_position: int) -> list[np.
     return free
 
 
-def read_task(path: str | Path, encode: Encode) -> ProbeTask:
-    """Read a CSV file with columns `text`, `label` and, where wanted, `group`; the label is probed at the last token.
+def text_language_task(
+    texts_by_language: Mapping[str, Sequence[str]], encode: Encode, *, first_position: int = 1, max_tokens: int = 64
+) -> ProbeTask:
+    """Label all tokens with the language of their text: to erase a language from whole texts, not to probe for it.
 
-    Without a `group` column each distinct text is a group of its own.
+    Beginnings that several texts share are labelled in each, so that the concept is erased from all that later tokens
+    may read it from. A probe would be tested on what it was fitted to: use `token_language_task` for probing.
+
+    Args:
+        texts_by_language: Texts of each language, each given once.
+        encode: The model's way from text to ids.
+        first_position: First position that is labelled; 1 leaves out a BOS, which has no language.
+        max_tokens: Length to which each text is cut; at most the model's context.
 
     Raises:
-        InputError: the file cannot be read, is not UTF-8 or not such a table; a cell is empty; one text has two
-            labels; or anything `ProbeTask` refuses.
+        InputError: no texts, one without a token to label, or anything `ProbeTask` refuses.
     """
-    path = Path(path)
-    records = _read_records(path)
-    _check_records(records, path)
-    rows = [encode(record["text"]) for record in records]
-    if not all(map(len, rows)):
-        empty = [len(row) for row in rows].index(0)
-        raise InputError(f"{path}, row {empty + 1}: the text has no tokens. Drop the row.")
-    batch = TokenBatch.of(rows)
-    try:
-        return ProbeTask(
-            batch,
-            np.arange(len(rows)),
-            batch.lengths - 1,
-            np.array([record["label"] for record in records]),
-            np.array([record.get("group", record["text"]) for record in records]),
-            what=f"label in {path.name}",
-        )
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
-
-
-def _read_records(path: Path) -> list[dict[str, str]]:
-    """Read the rows, each with exactly the columns of the header."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            columns, records = list(reader.fieldnames or []), list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"Cannot read {path}: {error}. Expected a CSV file in UTF-8.") from error
-    if missing := [name for name in COLUMNS[:2] if name not in columns]:
-        raise InputError(f"{path} lacks the columns {missing}; it has {columns}. Expected text, label and maybe group.")
-    if unknown := [name for name in columns if name not in COLUMNS]:
-        raise InputError(f"{path} has columns {unknown} that mean nothing here. Expected text, label and maybe group.")
-    if not records:
-        raise InputError(f"{path} has a header and no rows. Expected one row for each text.")
-    for number, record in enumerate(records, 1):
-        if None in record or None in record.values():
-            raise InputError(f"{path}, row {number}: not {len(columns)} cells. Put texts with commas in double quotes.")
-    return records
-
-
-def _check_records(records: list[dict[str, str]], path: Path) -> None:
-    labels: dict[str, str] = {}
-    for number, record in enumerate(records, 1):
-        for name, cell in record.items():
-            if not cell.strip():
-                raise InputError(f"{path}, row {number}: the {name} is empty. Fill it in, or drop the row.")
-        if labels.setdefault(record["text"], record["label"]) != record["label"]:
-            raise InputError(f"{path}, row {number}: the text {record['text'][:60]!r} has two labels. Keep one.")
+    texts = [(language, text) for language, given in texts_by_language.items() for text in given]
+    rows = [encode(text)[:max_tokens] for _, text in texts]
+    if short := [text for (_, text), row in zip(texts, rows, strict=True) if len(row) <= first_position]:
+        raise InputError(f"{short[0]!r} has no token from position {first_position} on. Expected longer texts.")
+    if not rows:
+        raise InputError("There are no texts. Expected some texts of at least two languages.")
+    prompts = np.repeat(np.arange(len(rows)), [len(row) - first_position for row in rows])
+    positions = np.concatenate([np.arange(first_position, len(row)) for row in rows])
+    labels = np.array([language for language, _ in texts])[prompts]
+    return ProbeTask(TokenBatch.of(rows), prompts, positions, labels, prompts, what="language of the text, all tokens")

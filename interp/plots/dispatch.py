@@ -19,6 +19,7 @@ from interp.plots.neuron_agreement import plot_neuron_agreement, plot_neuron_ove
 from interp.plots.neuron_depth import plot_neuron_depth
 from interp.plots.patch_sweep import plot_patch_sweep
 from interp.plots.probe_by_layer import plot_probe_by_layer
+from interp.plots.probe_kinds import PROBE_KINDS
 from interp.plots.script_or_language import plot_script_or_language
 from interp.plots.sink_kinds import SINK_KINDS
 from interp.plots.sink_tests import plot_sink_tests
@@ -44,6 +45,7 @@ KINDS: dict[str, Callable[..., Figure]] = {
     "head_scores": plot_head_scores,
     "weight_scores": plot_head_scores,
     "probe_by_layer": plot_probe_by_layer,
+    **PROBE_KINDS,
     "emergence": plot_emergence,
     "fit_of_the_word": plot_fit_of_the_word,
     "sink_tests": plot_sink_tests,

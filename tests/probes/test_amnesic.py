@@ -99,6 +99,22 @@ def test_a_concept_that_is_there_and_unused_is_not_above_its_control(model, pari
     assert float(here["effect"]) < 0.1 * float(here["everything"])
 
 
+def test_inlp_erases_a_used_concept_too_with_more_directions(model, verb_task, used, prompts):
+    task = verb_task
+    # The stream is the verb and its place alone: what is equal there must be of one group.
+    places = task.labels * 100 + task.positions
+    alike = ProbeTask(task.batch, task.prompts, task.positions, task.labels, places, "verb")
+    found = amnesic_probe(model, alike, metric_answer(alike, prompts), [BEFORE], erase="inlp", n_random=3)
+    here, least = found.data.isel(site=0), used.data.sel(site=str(BEFORE))
+    assert float(here["above_control_low"]) > 2
+    assert float(here["effect"]) > 0.9 * float(here["everything"])
+    assert int(here["rank"]) > int(least["rank"])
+    assert "INLP" in found.method
+    assert found.notes["erased_by"] == {str(BEFORE): "INLP, 3 rounds"}
+    assert "LEACE" in used.method
+    assert used.notes["erased_by"][str(BEFORE)] == "LEACE"
+
+
 def test_the_wrong_label_brings_the_wrong_answer(model, verb_task, prompts):
     """Inject is not blind: the mean of the corrupted verb makes the model say the corrupted answer."""
     X = capture_samples(model, verb_task, [BEFORE])[0]
@@ -170,6 +186,17 @@ def test_refusals(tiny, spoken, model, verb_task, parity_task, prompts):
     answer = next_token_divergence(spoken)
     with pytest.raises(InputError, match="0 sites and 10 random"):
         amnesic_probe(tiny, spoken, answer, [])
+    with pytest.raises(InputError, match="No erasure 'rlace'"):
+        amnesic_probe(tiny, spoken, answer, [BEFORE], erase="rlace")
+    shuffled = ProbeTask(
+        spoken.batch,
+        spoken.prompts,
+        spoken.positions,
+        np.random.default_rng(3).permutation(spoken.labels),
+        spoken.groups,
+    )
+    with pytest.raises(InputError, match="cannot tell these labels apart as it is"):
+        amnesic_probe(tiny, shuffled, next_token_divergence(shuffled), [Site(1, "resid_post")], erase="inlp")
     with pytest.raises(InputError, match="1 sites and 0 random"):
         amnesic_probe(tiny, spoken, answer, [BEFORE], n_random=0)
     for site in (Site(0, "pattern"), Site(0, "z", head=1), Site(0, "resid_pre", pos=2)):

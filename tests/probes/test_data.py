@@ -3,6 +3,7 @@ import pytest
 
 from interp.errors import InputError
 from probes import LabelledActivations
+from probes.data import count_groups
 
 LABELS = np.array(["a", "b"] * 6)
 GROUPS = np.repeat(np.arange(6), 2)
@@ -41,6 +42,10 @@ def twins(group: int) -> np.ndarray:
         ({"groups": np.zeros(12, int)}, "All samples are in one group"),
         ({"layers": (0, 1)}, "Layer numbers"),
         ({"layers": (0, 1, 1)}, "Layer numbers"),
+        ({"label_kind": "multiclass"}, "Expected at least three"),
+        ({"label_kind": "continuous"}, "Expected a floating-point number"),
+        ({"label_kind": "continuous", "labels": np.linspace(0, 1, 11)}, "11 labels for 12 samples"),
+        ({"label_kind": "multilabel", "labels": np.ones((12, 2), bool)}, "Label 0 holds of 12 of 12"),
     ],
 )
 def test_refusals(fields, words):
@@ -53,3 +58,25 @@ def test_twins_in_one_group_and_twins_at_one_layer_only_are_no_leak():
     at_one_layer = X.copy()
     at_one_layer[0, 5] = at_one_layer[0, 0]
     LabelledActivations(at_one_layer, LABELS, GROUPS)
+
+
+@pytest.mark.parametrize(
+    ("kind", "labels"),
+    [
+        ("binary", LABELS),
+        ("multilabel", np.arange(24).reshape(12, 2) // 2 % 2 == 0),
+        ("continuous", np.linspace(0, 1, 12)),
+        ("continuous", np.linspace(0, 1, 24).reshape(12, 2)),
+    ],
+)
+def test_other_kinds_of_label_are_kept_as_given(kind, labels):
+    data = LabelledActivations(X, labels, GROUPS, label_kind=kind)
+    assert data.labels is labels
+
+
+def test_classes_alone_can_be_counted_in_groups():
+    assert count_groups(LABELS, GROUPS) == {"a": 6, "b": 6}
+    assert count_groups(np.repeat(["a", "b"], [3, 9]), GROUPS) == {"a": 2, "b": 5}
+    for labels in (np.linspace(0, 1, 12), np.ones((12, 2), bool)):
+        with pytest.raises(InputError, match="Expected one class for each sample"):
+            count_groups(labels, GROUPS)

@@ -26,7 +26,7 @@ def left_over(eraser: Eraser, labels: np.ndarray) -> tuple[float, float]:
     half = N // 2
     each = []
     for seen in (X, eraser.erase(X)):
-        each.append(LogisticProbe().fit(seen[:half], chosen[:half]).accuracy(seen[half:], chosen[half:]))
+        each.append(LogisticProbe().fit(seen[:half], chosen[:half]).score(seen[half:], chosen[half:]))
     return each[0], each[1]
 
 
@@ -79,7 +79,7 @@ def test_the_theorem_holds_on_the_samples_it_was_fitted_to():
     one_hot = (language[:, None] == np.unique(language)).astype(float)
     assert np.abs((erased - erased.mean(0)).T @ one_hot / N).max() < 1e-10
     np.testing.assert_allclose(erased.mean(0), X.mean(0), atol=1e-10)
-    assert LogisticProbe().fit(erased, language).accuracy(erased, language) == pytest.approx(
+    assert LogisticProbe().fit(erased, language).score(erased, language) == pytest.approx(
         np.unique(language, return_counts=True)[1].max() / N
     )
     matrix = eraser.matrix

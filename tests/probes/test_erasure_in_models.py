@@ -46,7 +46,7 @@ def test_in_a_model_the_planted_concept_is_erased_and_another_is_not(tiny, marke
     for name, plan in plans.items():
         seen = stream(tiny, marked, NEXT, plan)
         for what, labels in (("mark", marked.labels), ("parity", parity)):
-            found[name, what] = LogisticProbe(C=0.1).fit(seen[fit], labels[fit]).accuracy(seen[test], labels[test])
+            found[name, what] = LogisticProbe(C=0.1).fit(seen[fit], labels[fit]).score(seen[test], labels[test])
     assert found["plain", "mark"] > 0.95
     assert found["random", "mark"] > 0.95
     assert found["erased", "mark"] < 0.6

@@ -1,0 +1,93 @@
+"""Sentences whose words carry a part of speech, from files in CoNLL-U."""
+
+import gzip
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from interp.errors import InputError
+
+NO_TAG = "_"
+"""What stands in CoNLL-U where there is nothing to say."""
+
+
+@dataclass(frozen=True)
+class TaggedWord:
+    """A word in its sentence."""
+
+    start: int
+    """First character in the text."""
+    end: int
+    """One after its last character."""
+    tag: str
+    """Universal part of speech, such as `NOUN`; `_` for a word of several parts, such as French `du`."""
+
+
+@dataclass(frozen=True)
+class TaggedSentence:
+    """A sentence with the parts of speech of its words."""
+
+    text: str
+    words: tuple[TaggedWord, ...]
+
+    def __post_init__(self) -> None:
+        before = 0
+        for word in self.words:
+            if not before <= word.start < word.end <= len(self.text):
+                raise InputError(
+                    f"The word from {word.start} to {word.end} in {self.text[:60]!r} is empty, out of order or outside "
+                    f"the text of {len(self.text)} characters. Give words in order, each inside the text."
+                )
+            before = word.end
+
+
+def read_parts_of_speech(path: str | Path) -> list[TaggedSentence]:
+    """Read the words of a treebank with their universal parts of speech (UPOS).
+
+    The text is put together from the words. Of a word of several syntactic parts (`15-16 aux`) the whole is read,
+    without a tag.
+
+    Args:
+        path: A CoNLL-U file in UTF-8, packed (`.gz`) or not.
+
+    Raises:
+        InputError: the file cannot be read, holds no sentence, or has a line that does not fit, by its number.
+    """
+    path = Path(path)
+    try:
+        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        # Not splitlines: a line separator inside a word would tear it in two.
+        lines = data.decode("utf-8-sig").split("\n")
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise InputError(f"Cannot read the treebank {path}: {error}. Expected CoNLL-U in UTF-8.") from error
+    sentences = list(_sentences(path, lines))
+    if not sentences:
+        raise InputError(f"{path} holds no sentence. Expected CoNLL-U: ten columns a word, an empty line after each.")
+    return sentences
+
+
+def _sentences(path: Path, lines: list[str]) -> Iterator[TaggedSentence]:
+    for filled, block in groupby(enumerate(lines, 1), lambda line: bool(line[1].strip())):
+        rows = [(number, line.rstrip("\r")) for number, line in block if not line.startswith("#")]
+        if filled and rows:
+            yield _sentence([_columns(path, number, line) for number, line in rows])
+
+
+def _columns(path: Path, number: int, line: str) -> list[str]:
+    columns = line.split("\t")
+    if len(columns) != 10 or not columns[0].replace("-", "").replace(".", "").isdigit() or not columns[1].strip():
+        raise InputError(f"{path}, line {number}: {line[:60]!r} is no word. Expected the 10 columns of CoNLL-U.")
+    return columns
+
+
+def _sentence(rows: list[list[str]]) -> TaggedSentence:
+    text, words, inside = "", [], 0
+    for ident, form, _, tag, *_, misc in rows:
+        if "-" in ident:
+            inside = int(ident.split("-")[1])
+        elif "." in ident or int(ident) <= inside:
+            continue  # an empty node, or a part of the word read before
+        words.append(TaggedWord(len(text), len(text) + len(form), NO_TAG if "-" in ident else tag))
+        text += form if "SpaceAfter=No" in misc.split("|") else f"{form} "
+    return TaggedSentence(text.rstrip(" "), tuple(words))
