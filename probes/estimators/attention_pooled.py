@@ -25,15 +25,15 @@ class AttentionPooledProbe(LogitClassifier):
 
     Each position is weighed by the softmax, over the text's own positions, of its product with one learnt query; the
     weighted mean of the activations is read by logistic regression. Coordinates are standardised on the true positions
-    fitted to, and folded back into `query_`, `coef_` and `intercept_`. The loss has several minima: the lowest of
-    several random starts is kept. Where the probe looks shows where the label can be read off, not where the model
-    looks. `direction_` is the readout's and points to `classes_[1]`.
+    fitted to, and folded back into `query_`, `coef_` and `intercept_`. The loss has several minima: of a descent from
+    nothing and several from random starts the lowest is kept. Where the probe looks shows where the label can be read
+    off, not where the model looks. `direction_` is the readout's and points to `classes_[1]`.
 
     Args:
         C: Inverse strength of the squared penalty on the readout and on the query, both on standardised coordinates.
-        n_starts: Random starts.
+        n_starts: Descents: one from nothing, the others from random starts.
         max_iter: Iterations of each descent.
-        seed: Decides the starts.
+        seed: Decides the random starts.
 
     Source: the pooling of Yang et al. 2016, Hierarchical Attention Networks (NAACL), with one query and no layer.
     """
@@ -78,8 +78,9 @@ class AttentionPooledProbe(LogitClassifier):
 
     def _best(self, loss: "_Loss") -> Float[np.ndarray, " parameter"]:
         rng = np.random.default_rng(self.seed)
-        # From small starts nearly all descents reach the lowest minimum known; from large ones about half did.
-        starts = [rng.normal(scale=0.01, size=loss.size) for _ in range(self.n_starts)]
+        # From nothing the lowest minimum is nearly always reached; from random starts in about half of the trials.
+        others = rng.normal(scale=loss.width**-0.5, size=(self.n_starts - 1, loss.size))
+        starts = [np.zeros(loss.size), *others]
         bar = tqdm(starts, desc="fit", unit="start", leave=False, delay=2)
         best = min((minimise(loss, start, max_iter=self.max_iter) for start in bar), key=lambda found: found.loss)
         if not best.converged:

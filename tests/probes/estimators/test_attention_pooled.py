@@ -103,14 +103,11 @@ def test_the_units_of_coordinates_do_not_matter():
 
 
 def test_of_several_starts_the_lowest_is_kept():
-    """With labels by chance descents end in many places; the first start is the same however many follow."""
+    """With labels by chance the descent from nothing, which is the first, need not end lowest."""
     rng = np.random.default_rng(0)
-    X, y, lower = rng.normal(size=(40, 5, 4)), np.arange(40) % 2, 0
-    for seed in range(3):
-        one, six = (AttentionPooledProbe(10.0, n_starts, seed=seed).fit(X, y).loss_ for n_starts in (1, 6))
-        assert six <= one
-        lower += six < one - 1e-4
-    assert lower
+    X, y = rng.normal(size=(60, 20, 3)), np.arange(60) % 2
+    one, four = (AttentionPooledProbe(10.0, n_starts).fit(X, y).loss_ for n_starts in (1, 4))
+    assert four < one - 1e-4
 
 
 def test_texts_of_their_own_lengths_can_be_split():
