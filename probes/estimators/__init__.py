@@ -4,6 +4,7 @@ from probes.estimators.attention_pooled import AttentionPooledProbe as Attention
 from probes.estimators.centroid import NearestCentroidProbe as NearestCentroidProbe
 from probes.estimators.contrast import ContrastConsistentProbe as ContrastConsistentProbe
 from probes.estimators.k_sparse import KSparseProbe as KSparseProbe
+from probes.estimators.linear import LogisticProbe as LogisticProbe
 from probes.estimators.mean_difference import MeanDifferenceProbe as MeanDifferenceProbe
 from probes.estimators.multilayer import MultilayerProbe as MultilayerProbe
 from probes.estimators.ridge import RidgeProbe as RidgeProbe
@@ -13,6 +14,3 @@ from probes.estimators.tree_scores import attachment_score as attachment_score
 from probes.estimators.tree_scores import depth_spearman as depth_spearman
 from probes.estimators.tree_scores import distance_spearman as distance_spearman
 from probes.estimators.tree_scores import root_accuracy as root_accuracy
-from probes.estimators.trees import tree_depths as tree_depths
-from probes.estimators.trees import tree_distances as tree_distances
-from probes.linear import LogisticProbe as LogisticProbe

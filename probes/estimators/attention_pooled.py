@@ -11,9 +11,9 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from interp.errors import InputError
-from probes.data import Labels
 from probes.estimators.descent import minimise
-from probes.linear import LogitClassifier, check_classes, check_samples, places, probabilities
+from probes.estimators.linear import LogitClassifier, check_classes, check_samples, places, probabilities
+from probes.samples.data import Labels
 
 Texts = Float[np.ndarray, "sample pos d_model"] | Sequence[Float[np.ndarray, "_ d_model"]]
 """Padded activations, with a mask beside them; or those of each text by itself, which cross-validation can split."""

@@ -2,8 +2,8 @@
 
 from sklearn.neighbors import NearestCentroid
 
-from probes.data import Labels
-from probes.linear import LinearClassifier, Samples, check_classes, check_samples
+from probes.estimators.linear import LinearClassifier, Samples, check_classes, check_samples
+from probes.samples.data import Labels
 
 
 class NearestCentroidProbe(LinearClassifier):

@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 
 from interp.errors import InputError
 from probes.estimators.descent import Minimum, minimise
-from probes.linear import LinearClassifier, check_samples, places
+from probes.estimators.linear import LinearClassifier, check_samples, places
 
 # The number of halves is left open: where it is not 2, our refusal is to say so, not the type checker.
 Pairs = Float[np.ndarray, "sample half d_model"]
@@ -26,7 +26,7 @@ class ContrastConsistentProbe(LinearClassifier):
     cleanly, be it truth or another feature: check it against labels, beside random directions with their sign aligned.
 
     The mean of each half is taken off first, which removes what the answer word itself does; deviations are not evened
-    out, as in the authors' code, so that the decision is linear: half the difference of the two logits,
+    out, so that the decision is linear: half the difference of the two logits,
     theta (x0 - x1) / 2 + const. Positive speaks for `classes_[1]`, and `direction_` is where the first half lies from
     the second in pairs of that class.
 

@@ -7,8 +7,8 @@ from jaxtyping import Float, Int
 from sklearn.feature_selection import SelectKBest, f_classif
 
 from interp.errors import InputError
-from probes.data import Labels
-from probes.linear import LogisticProbe, LogitClassifier, Samples, check_classes, check_samples
+from probes.estimators.linear import LogisticProbe, LogitClassifier, Samples, check_classes, check_samples
+from probes.samples.data import Labels
 
 
 class KSparseProbe(LogitClassifier):

@@ -7,8 +7,8 @@ from jaxtyping import Bool, Float
 from scipy.linalg import pinvh
 
 from interp.errors import InputError
-from probes.data import Labels
-from probes.linear import LogitClassifier, Samples, check_classes, check_samples
+from probes.estimators.linear import LogitClassifier, Samples, check_classes, check_samples
+from probes.samples.data import Labels
 
 SMALLEST_VARIANCE = 1e-3
 """Pooled variance along an axis, in squared units of activation, up to which whitening leaves the axis out."""

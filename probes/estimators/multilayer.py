@@ -12,8 +12,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from interp.errors import InputError
-from probes.data import Labels
-from probes.linear import Samples, check_classes, check_samples, refuse_without_convergence
+from probes.estimators.linear import Samples, check_classes, check_samples, refuse_without_convergence
+from probes.samples.data import Labels
 
 
 class MultilayerProbe(ClassifierMixin, BaseEstimator):

@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from interp.errors import InputError
-from probes.linear import Samples, check_samples, unit
+from probes.estimators.linear import Samples, check_samples, unit
 
 
 class RidgeProbe(RegressorMixin, BaseEstimator):

@@ -13,8 +13,8 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from interp.errors import InputError
+from probes.estimators.linear import check_samples
 from probes.estimators.tree_scores import attachment_score, depth_spearman, distance_spearman
-from probes.linear import check_samples
 
 Sentences = Sequence[Float[np.ndarray, "_ d_model"]]
 """Of each sentence, one vector for each word."""

@@ -53,8 +53,8 @@ def spanning_edges(distances: Float[np.ndarray, "word word"]) -> set[tuple[int, 
 def distance_spearman(predicted: Distances, true: Distances, lengths: tuple[int, int] = LENGTHS) -> float:
     """Compute the mean Spearman correlation of predicted and true distances from a word to all words (DSpr).
 
-    Averaged over words among sentences of one length, then over lengths. As in the authors' code a word's distance to
-    itself is among them, which any prediction gets right: random distances reach 0.5 in sentences of 5 words,
+    Averaged over words among sentences of one length, then over lengths. A word's distance to itself
+    is among them, which any prediction gets right: random distances reach 0.5 in sentences of 5 words,
     0.14 of 20 and 0.06 of 50. Set it beside shuffled sentences.
 
     Args:

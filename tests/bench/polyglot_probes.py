@@ -28,21 +28,21 @@ from interp.results import Result
 from interp.run import Where
 from interp.sites import Site
 from interp.statistics import bootstrap_interval
-from probes.amnesic import N_RANDOM, amnesic_probe
-from probes.answers import Answer, Edits, answers, labelled
-from probes.conllu import read_parts_of_speech
-from probes.erasure import Eraser, leace, random_eraser
-from probes.floors import input_floor
-from probes.language_answer import next_language_answer
-from probes.ready_tasks import (
+from probes.tasks.conllu import read_parts_of_speech
+from probes.tasks.floors import input_floor
+from probes.tasks.ready_tasks import (
     next_language_task,
     part_of_speech_task,
     sentence_position_task,
     subject_number_task,
     switched_texts,
 )
-from probes.task import ProbeTask, capture_samples, probe_task
-from probes.task_sources import text_language_task, token_language_task
+from probes.tasks.task import ProbeTask, capture_samples, probe_task
+from probes.tasks.task_sources import text_language_task, token_language_task
+from probes.use.amnesic import N_RANDOM, amnesic_probe
+from probes.use.answers import Answer, Edits, answers, labelled
+from probes.use.erasure import Eraser, leace, random_eraser
+from probes.use.language_answer import next_language_answer
 
 LANGUAGES = ("en", "fr", "de", "es")
 SITES = [Site(0, "resid_pre"), *(Site(layer, "resid_post") for layer in range(4))]

@@ -31,12 +31,12 @@ from tqdm.auto import tqdm
 
 from interp.results import Provenance
 from interp.sites import RESIDUAL_KINDS, Site
-from probes.controls import shuffled_labels
-from probes.large_logistic import LargeLogisticProbe
-from probes.shard_sweep import held_out, probe_shards
-from probes.shard_writer import ShardWriter
-from probes.shards import ShardedActivations
-from probes.split import Fold, group_folds
+from probes.estimators.large_logistic import LargeLogisticProbe
+from probes.reading.controls import shuffled_labels
+from probes.reading.shard_sweep import held_out, probe_shards
+from probes.samples.shards import ShardedActivations
+from probes.samples.split import Fold, group_folds
+from probes.tasks.shard_writer import ShardWriter
 from tests.bench.patching import timed
 
 KINDS = ("resid_post", "attn_out", "mlp_out", *RESIDUAL_KINDS[:-1])

@@ -20,9 +20,8 @@ from probes.estimators import (
     RidgeProbe,
     TreeDepthProbe,
     TreeDistanceProbe,
-    tree_depths,
-    tree_distances,
 )
+from probes.samples.trees import tree_depths, tree_distances
 
 LINEAR = [
     LogisticProbe(),

@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from interp.errors import InputError
-from probes.estimators import TreeDepthProbe, TreeDistanceProbe, root_accuracy, tree_depths, tree_distances
+from probes.estimators import TreeDepthProbe, TreeDistanceProbe, root_accuracy
+from probes.samples.trees import tree_depths, tree_distances
 
 WIDTH = 40
 

@@ -9,10 +9,9 @@ from probes.estimators import (
     depth_spearman,
     distance_spearman,
     root_accuracy,
-    tree_depths,
-    tree_distances,
 )
 from probes.estimators.tree_scores import spanning_edges
+from probes.samples.trees import tree_depths, tree_distances
 
 CHAIN, STAR = tree_distances([0, 1, 2, 3, 4]), tree_distances([0, 1, 1, 1, 1])
 

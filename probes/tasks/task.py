@@ -1,0 +1,142 @@
+"""A probing task on prompts: which positions carry which label, and the captures it needs."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float
+
+from interp.errors import InputError
+from interp.models import facts, provenance
+from interp.prompts import TokenBatch
+from interp.results import Result
+from interp.run import capture_batches
+from interp.sites import OUTPUT_KINDS, RESIDUAL_KINDS, Site
+from interp.types import Model
+from probes.reading.by_layer import probe_by_layer
+from probes.samples.data import Groups, LabelledActivations, Labels, Rows, check_labels
+
+EMBEDDING = -1
+"""Layer number of what enters the first block: the token (and position) embedding."""
+
+
+@dataclass(frozen=True)
+class ProbeTask:
+    """Labelled positions in prompts.
+
+    A sample is one position: for a word or a whole text, its last token, which on a causal model is the one that has
+    read all of it.
+
+    Raises:
+        InputError: lengths that do not fit, a position outside its prompt or given twice, labels no probe can be
+            fitted to, or one and the same prompt in two groups: a probe could be tested on what it was fitted to.
+    """
+
+    batch: TokenBatch
+    prompts: Rows
+    """Prompt of each sample."""
+    positions: Rows
+    """Position of each sample in its prompt."""
+    labels: Labels
+    groups: Groups
+    """What must not be split between fitting and testing, for each sample."""
+    what: str = "label"
+    """What the label says, in words."""
+
+    def __post_init__(self) -> None:
+        for name in ("positions", "labels", "groups"):
+            if len(getattr(self, name)) != len(self.prompts):
+                raise InputError(
+                    f"{len(getattr(self, name))} {name} for {len(self.prompts)} samples. Give one for each sample."
+                )
+        check_labels(self.labels)
+        self._check_positions()
+        self._refuse_shared_prompts()
+
+    def _check_positions(self) -> None:
+        lengths = self.batch.lengths
+        known = (self.prompts >= 0) & (self.prompts < len(self.batch))
+        if not known.all():
+            raise InputError(f"Sample {int(np.argmin(known))} is in no prompt: there are {len(self.batch)} of them.")
+        inside = (self.positions >= 0) & (self.positions < lengths[self.prompts])
+        if not inside.all():
+            bad = int(np.argmin(inside))
+            raise InputError(
+                f"Sample {bad} is at position {self.positions[bad]} of prompt {self.prompts[bad]}, "
+                f"which has {lengths[self.prompts[bad]]} tokens. Give a position inside the prompt."
+            )
+        if len(set(zip(self.prompts.tolist(), self.positions.tolist(), strict=True))) < len(self.prompts):
+            raise InputError("A position of a prompt is given twice. Give each sample once.")
+
+    def _refuse_shared_prompts(self) -> None:
+        home: dict[bytes, int] = {}
+        for sample, prompt in enumerate(self.prompts):
+            row = self.batch.tokens[prompt, : self.batch.lengths[prompt]].tobytes()
+            twin = home.setdefault(row, sample)
+            if self.groups[twin] != self.groups[sample]:
+                raise InputError(
+                    f"Prompts {self.prompts[twin]} and {prompt} are the same text but in groups "
+                    f"{self.groups[twin].item()!r} and {self.groups[sample].item()!r}, so a probe could be tested on "
+                    "what it was fitted to. "
+                    "Drop one, or put them in one group."
+                )
+
+
+def probe_task(
+    model: Model, control_model: Model, task: ProbeTask, *, site_kind: str = "resid_post", seed: int = 0
+) -> Result:
+    """Measure from which layer on the labels of a task can be read off linearly.
+
+    Captures the labelled positions only, in both models, and fits one probe per layer. For `resid_post`, what enters
+    the first block stands first, as layer -1: it shows what the token itself gives away.
+
+    Args:
+        model: The model to probe.
+        control_model: The same architecture with random weights.
+        task: Labelled positions.
+        site_kind: Which activation of each layer: a residual stream, `attn_out` or `mlp_out`.
+        seed: Decides folds, permutations and resamples.
+
+    Returns:
+        Accuracy by layer with its controls.
+
+    Raises:
+        InputError: a kind of site that is no vector per position, or anything `probe_by_layer` refuses.
+        SiteError: a site that the model lacks.
+        PromptError: prompts that do not fit the model.
+    """
+    sites = _sites(facts(model).n_layers, site_kind)
+    data = LabelledActivations(
+        capture_samples(model, task, list(sites.values())), task.labels, task.groups, tuple(sites)
+    )
+    control = capture_samples(control_model, task, list(sites.values()))
+    made_by = provenance(
+        model,
+        tokens=[task.batch.tokens, task.batch.mask, task.prompts, task.positions],
+        call=f"probe_task({task.what!r}, site_kind={site_kind!r}, seed={seed})",
+        seed=seed,
+    )
+    result = probe_by_layer(data, control, made_by, seed=seed)
+    notes = {"what": task.what, "sites": [str(site) for site in sites.values()], "n_prompts": len(task.batch)}
+    return replace(result, notes=result.notes | notes)
+
+
+def capture_samples(model: Model, task: ProbeTask, sites: list[Site]) -> Float[np.ndarray, "layer sample d_model"]:
+    """Capture the activations at the labelled positions, batch by batch, and keep nothing else."""
+    parts: list[np.ndarray] = []
+    order: list[np.ndarray] = []
+    for rows, captured in capture_batches(model, task.batch, sites):
+        here = np.flatnonzero((task.prompts >= rows.start) & (task.prompts < rows.stop))
+        prompts, positions = task.prompts[here] - rows.start, task.positions[here]
+        parts.append(
+            np.stack([captured[site.whole][site.index][prompts, positions].float().cpu().numpy() for site in sites])
+        )
+        order.append(here)
+    back = np.argsort(np.concatenate(order))
+    return np.concatenate(parts, axis=1)[:, back]
+
+
+def _sites(n_layers: int, kind: str) -> dict[int, Site]:
+    if kind not in RESIDUAL_KINDS + OUTPUT_KINDS:
+        raise InputError(f"{kind!r} is no vector per position. Expected one of {list(RESIDUAL_KINDS + OUTPUT_KINDS)}.")
+    first = {EMBEDDING: Site(0, "resid_pre")} if kind == "resid_post" else {}
+    return first | {layer: Site(layer, kind) for layer in range(n_layers)}
