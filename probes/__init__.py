@@ -46,6 +46,7 @@ from probes.tasks.ready_tasks import subject_number_task as subject_number_task
 from probes.tasks.ready_tasks import switched_texts as switched_texts
 from probes.tasks.shard_writer import ShardWriter as ShardWriter
 from probes.tasks.shard_writer import capture_shards as capture_shards
+from probes.tasks.site_sweep import probe_sites as probe_sites
 from probes.tasks.task import ProbeTask as ProbeTask
 from probes.tasks.task import probe_task as probe_task
 from probes.tasks.task_file import read_task as read_task

@@ -210,7 +210,14 @@ def probe(
             show_default=False,
         ),
     ] = None,
-    site: Annotated[str, typer.Option(help="Kind of site: resid_pre, resid_post, attn_out, mlp_out.")] = "resid_post",
+    sites: Annotated[
+        str,
+        typer.Option(
+            "--sites",
+            "--site",
+            help="Kinds of site with commas between: resid_pre, resid_mid, resid_post, attn_out, mlp_out.",
+        ),
+    ] = "resid_post",
     out: Out = None,
     dtype: Precision = Dtype.float32,
     device: Device = "cpu",
@@ -224,7 +231,7 @@ def probe(
         from interp.cli import work
 
         loading = work.Loading(model, dtype.value, device, seed, allow_remote_code)
-        output.say(work.probe(loading, task, site, out, force=force))
+        output.say(work.probe(loading, task, sites, out, force=force))
 
 
 def main() -> None:

@@ -22,9 +22,9 @@ from interp.plots import plot
 from interp.prompts import PromptSet, TokenBatch, read_prompts
 from interp.report import write_report
 from interp.results import Result
-from interp.sites import Site
 from interp.types import Model
-from probes import probe_task, read_task
+from probes import probe_sites, probe_task, read_task
+from probes.tasks.site_sweep import check_kinds
 
 RESULT_SUFFIX, FIGURE_SUFFIX = ".safetensors", ".html"
 N_COMPILED_PROMPTS = 16
@@ -101,9 +101,10 @@ def score_heads(loading: Loading, text: Path | None, out: Path | None, *, force:
     return write_result("heads", loading, out, work, force=force)
 
 
-def probe(loading: Loading, task: Path | None, site: str, out: Path | None, *, force: bool) -> dict[str, Any]:
-    """Run `interp probe`."""
-    Site(0, site)
+def probe(loading: Loading, task: Path | None, sites: str, out: Path | None, *, force: bool) -> dict[str, Any]:
+    """Run `interp probe`: curves over layers for one kind of site, a grid for several."""
+    kinds = [kind.strip() for kind in sites.split(",")]
+    check_kinds(kinds)
 
     def work(model: Model) -> Result:
         def encoded(line: str) -> Any:
@@ -112,7 +113,9 @@ def probe(loading: Loading, task: Path | None, site: str, out: Path | None, *, f
         asked = read_task(task, encoded) if task else default_task(encoded, seed=loading.seed)
         control = next(loading.load_controls(1))
         progress("probing")
-        return probe_task(model, control, asked, site_kind=site, seed=loading.seed)
+        if len(kinds) > 1:
+            return probe_sites(model, control, asked, kinds, seed=loading.seed)
+        return probe_task(model, control, asked, site_kind=kinds[0], seed=loading.seed)
 
     return write_result("probe", loading, out, work, force=force)
 

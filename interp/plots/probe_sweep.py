@@ -23,6 +23,7 @@ _LINES = [
     Line("control_shuffled", "<br>shuffled labels", ".4f"),
     Line("control_shuffled_low", "<br>95 % interval", ".4f"),
     Line("control_shuffled_high", " to", ".4f"),
+    Line("control_random_weights", "<br>random weights", ".4f"),
     Line("control_majority", "<br>majority", ".4f"),
     Line("p_corrected", "<br>corrected p", ".3g"),
     Line("q_fdr", ", q", ".3g"),

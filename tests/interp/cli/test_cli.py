@@ -85,6 +85,9 @@ def test_heads_and_probe_write_their_results(llama, tmp_path):
     probe = interp("probe", llama, "--task", task, "--json", cwd=tmp_path)
     assert probe.returncode == 0, probe.stderr
     assert json.loads(probe.stdout)["kind"] == "probe_by_layer"
+    grid = interp("probe", llama, "--task", task, "--sites", "resid_pre, mlp_out", "--json", "--force", cwd=tmp_path)
+    assert grid.returncode == 0, grid.stderr
+    assert json.loads(grid.stdout)["kind"] == "probe_sweep"
 
 
 @pytest.mark.slow
@@ -163,6 +166,7 @@ def test_bad_arguments_are_refused_with_what_was_expected(llama, tmp_path, capsy
         (["sweep", llama, "--prompts", tmp_path / "binary.jsonl"], "UTF-8"),
         (["heads", llama, "--text", tmp_path / "missing.txt"], "Cannot read"),
         (["probe", llama, "--task", tmp_path / "missing.csv"], "missing.csv"),
+        (["probe", llama, "--sites", "resid_post,pattern"], "each once"),
         (["report", llama, "--out", tmp_path / "no" / "r.html"], "does not exist"),
         (["report", llama, "--out", tmp_path / "kept.html"], "--force"),
     ]

@@ -1,0 +1,76 @@
+"""Probes of a task over layers and kinds of site in one call, captured once."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from interp.errors import InputError
+from interp.models import facts
+from interp.results import Result
+from interp.sites import OUTPUT_KINDS, RESIDUAL_KINDS, Site
+from interp.types import Model
+from probes.reading.shard_sweep import probe_shards
+from probes.tasks.shard_writer import capture_shards
+from probes.tasks.task import ProbeTask
+
+_CONTROL = "; random weights: the same probe on the same samples in the same architecture with random weights"
+
+
+def probe_sites(
+    model: Model, control_model: Model, task: ProbeTask, kinds: Sequence[str], *, n_splits: int = 5, seed: int = 0
+) -> Result:
+    """Measure at every layer and kind of site how well the labels of a task can be read off linearly.
+
+    Activations are captured once, into a temporary directory, so that neither they nor the number of sites need fit
+    into memory. Only the distance to the highest control speaks for the trained weights.
+
+    Args:
+        model: The model to probe.
+        control_model: The same architecture with random weights.
+        task: Labelled positions.
+        kinds: Residual streams, `attn_out`, `mlp_out`, each named once.
+        n_splits: Folds, split by group.
+        seed: Decides folds, the permutation and resamples.
+
+    Returns:
+        A `probe_sweep` over `site` and `layer`, as `probe_shards` gives it, with `control_random_weights` beside it.
+
+    Raises:
+        InputError: kinds that are no vector per position or come twice, or anything `probe_shards` refuses.
+        SiteError: a site that the model lacks.
+    """
+    check_kinds(kinds)
+    sites = [Site(layer, kind) for kind in kinds for layer in range(facts(model).n_layers)]
+    with TemporaryDirectory(prefix="interp-probe-") as directory:
+        trained, untrained = (
+            probe_shards(
+                capture_shards(each, task, sites, Path(directory) / name), n_splits=n_splits, all_folds=True, seed=seed
+            )
+            for name, each in (("model", model), ("random", control_model))
+        )
+    if np.array_equal(trained.data["accuracy"], untrained.data["accuracy"]):
+        raise InputError("The control model reads exactly as the model does. Expected one with random weights.")
+    ends = ("", "_low", "_high")
+    random_weights = {f"control_random_weights{end}": untrained.data[f"accuracy{end}"] for end in ends}
+    return replace(
+        trained,
+        data=trained.data.assign(random_weights),
+        provenance=replace(
+            trained.provenance, call=f"probe_sites({task.what!r}, {list(kinds)}, n_splits={n_splits}, seed={seed})"
+        ),
+        notes=trained.notes | {"what": task.what, "control": trained.notes["control"] + _CONTROL},
+    )
+
+
+def check_kinds(kinds: Sequence[str]) -> None:
+    """Refuse kinds of site that cannot be probed, before anything is loaded.
+
+    Raises:
+        InputError: none, one twice, or one that is no vector per position.
+    """
+    known = RESIDUAL_KINDS + OUTPUT_KINDS
+    if not kinds or len(set(kinds)) < len(kinds) or not set(kinds) <= set(known):
+        raise InputError(f"Kinds of site {list(kinds)}. Expected some of {list(known)}, each once.")
