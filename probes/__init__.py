@@ -17,12 +17,15 @@ from probes.estimators.large_logistic import LargeLogisticProbe as LargeLogistic
 from probes.estimators.large_logistic import fit_labellings as fit_labellings
 from probes.estimators.linear import LogisticProbe as LogisticProbe
 from probes.reading.by_layer import probe_by_layer as probe_by_layer
+from probes.reading.by_position import probe_by_position as probe_by_position
 from probes.reading.calibration import fit_temperature as fit_temperature
 from probes.reading.calibration import predict_calibrated as predict_calibrated
 from probes.reading.calibration import reliability as reliability
 from probes.reading.control_task import control_labels as control_labels
 from probes.reading.control_task import control_task as control_task
 from probes.reading.description_length import description_length as description_length
+from probes.reading.directions import probe_directions as probe_directions
+from probes.reading.directions import project_samples as project_samples
 from probes.reading.held_out import predict_held_out as predict_held_out
 from probes.reading.measures import classification_measures as classification_measures
 from probes.reading.more_measures import multilabel_measures as multilabel_measures

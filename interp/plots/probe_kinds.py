@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from interp.plots.figure import Figure
 from interp.plots.probe_by_layer import plot_probe_by_layer
+from interp.plots.probe_directions import plot_probe_directions, plot_projections
 from interp.plots.probe_lines import plot_probe_lines
 from interp.plots.probe_rows import plot_input_floor, plot_interchange
 from interp.plots.probe_sites import plot_amnesic_probe, plot_label_swap
@@ -23,6 +24,9 @@ PROBE_KINDS: dict[str, Callable[..., Figure]] = {
     "probe_dose": plot_probe_lines,
     "interchange": plot_interchange,
     "probe_sweep": plot_probe_sweep,
+    "probe_positions": plot_probe_sweep,
+    "probe_directions": plot_probe_directions,
+    "projections": plot_projections,
     "input_floor": plot_input_floor,
 }
 """Which function draws which kind."""

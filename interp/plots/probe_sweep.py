@@ -1,4 +1,4 @@
-"""Figure of a sweep of probes: held-out accuracy by layer and site, beside its control on the same scale."""
+"""Figure of a sweep of probes: held-out accuracy by layer and site or position, beside its control on one scale."""
 
 from typing import Any
 
@@ -15,7 +15,6 @@ from interp.plots.theme import SEQUENTIAL, sequential_axis
 from interp.plots.tokens import hover_label, plotly_text
 from interp.results import Result
 
-_DIMS = ("layer", "site")
 _LINES = [
     Line("accuracy", "accuracy", ".4f"),
     Line("accuracy_low", "<br>95 % interval", ".4f"),
@@ -29,7 +28,7 @@ _LINES = [
     Line("q_fdr", ", q", ".3g"),
 ]
 _HOW_TO_READ = (
-    "Each cell is one probe: how often it is right on held-out samples, from the activations of that layer and site. "
+    "Each cell is one probe: how often it is right on held-out samples, from the activations of that layer and place. "
     "White is no more than the majority's answer, dark blue always right; a ring marks cells that beat the shuffled "
     "labels (corrected p below 0.05). The control panel is the same probe on labels shuffled between groups: only what "
     "exceeds it speaks for the activations. A dark cell shows that the label can be read off there linearly; it does "
@@ -45,8 +44,8 @@ def plot_probe_sweep(result: Result) -> Figure:
     """
     contract.check_drawable(result, ["accuracy", "control_shuffled", "control_majority", "p_corrected"])
     lines = [line for line in _LINES if line.variable in result.data]
-    details = np.stack([contract.matrix(result, line.variable, *_DIMS) for line in lines], axis=-1)
-    accuracy, control = (contract.matrix(result, name, *_DIMS) for name in ("accuracy", "control_shuffled"))
+    details = np.stack([contract.matrix(result, line.variable, *_dims(result)) for line in lines], axis=-1)
+    accuracy, control = (contract.matrix(result, name, *_dims(result)) for name in ("accuracy", "control_shuffled"))
     axes, hover, marked = _axes(result), read_out(lines), _marks(result)
     majority = float(result.data["control_majority"].min())
     panels = [
@@ -55,7 +54,7 @@ def plot_probe_sweep(result: Result) -> Figure:
     ]
     pictures = [colour_cells(values, SEQUENTIAL, majority, 1.0) for values in (accuracy, control)]
     return Figure(
-        title="Probes by layer and site",
+        title=f"Probes by layer and {_dims(result)[1]}",
         how_to_read=_HOW_TO_READ,
         caption=_caption(result, accuracy, marked),
         control=contract.control_in_words(result, "the same probe on labels shuffled between groups"),
@@ -67,16 +66,23 @@ def plot_probe_sweep(result: Result) -> Figure:
 def _marks(result: Result) -> Bool[np.ndarray, "layer site"]:
     """Cells right more often than the shuffled control; the test alone has two sides."""
     accuracy, control, p = (
-        contract.matrix(result, name, *_DIMS) for name in ("accuracy", "control_shuffled", "p_corrected")
+        contract.matrix(result, name, *_dims(result)) for name in ("accuracy", "control_shuffled", "p_corrected")
     )
     return (p < contract.ALPHA) & (accuracy > control)
 
 
 def _axes(result: Result) -> Axes:
     layers = [layer_word(layer) for layer in contract.layer_numbers(result)]
-    sites = [str(site) for site in result.data["site"].values]
-    places = [[f"<b>{hover_label(site)}</b>, layer {layer}" for site in sites] for layer in layers]
-    return Axes(layers, [plotly_text(site) for site in sites], places)
+    dim = _dims(result)[1]
+    across = [str(label) for label in result.data[dim].values]
+    words = [f"position {label}" if dim == "position" else label for label in across]
+    places = [[f"<b>{hover_label(word)}</b>, layer {layer}" for word in words] for layer in layers]
+    return Axes(layers, [plotly_text(label) for label in across], places)
+
+
+def _dims(result: Result) -> tuple[str, str]:
+    """What goes down and what goes across."""
+    return "layer", "position" if result.kind == "probe_positions" else "site"
 
 
 def _caption(result: Result, accuracy: Float[np.ndarray, "layer site"], marked: Bool[np.ndarray, "layer site"]) -> str:

@@ -1,5 +1,6 @@
 """Results of probes made by hand: read and used, read and not used, not read; free text tries to break the page."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -217,6 +218,32 @@ def probe_sweep(n_sites: int = 3, *, whole: bool = False) -> Result:
     return _result("probe_sweep", variables, {"site": sites, "layer": _LAYERS}, n_tested=80, n_cells=int(ran.sum()))
 
 
+def probe_positions() -> Result:
+    """The sweep's numbers over positions."""
+    made = probe_sweep(whole=True)
+    data = made.data.drop_vars(RAN).rename(site="position").assign_coords(position=[4, 9, 30])
+    return replace(made, kind="probe_positions", data=data)
+
+
+def probe_directions() -> Result:
+    cosine = np.array([[0.95, 0.6, -0.2], [0.6, 0.9, 0.1], [-0.2, 0.1, 0.8]])
+    dims = ("layer", "other_layer")
+    variables = ends("cosine", dims, cosine) | ends("control_shuffled", dims, cosine * 0.1)
+    return _result("probe_directions", variables, {"layer": [0, 1, 2], "other_layer": [0, 1, 2]})
+
+
+def projections() -> Result:
+    """Words that try to break the page, along a direction that tells the classes apart."""
+    values = np.linspace(-3, 3, len(HOSTILE))
+    variables = {
+        "projection": ("sample", values),
+        "control_random": ("sample", np.cos(values)),
+        "class": ("sample", np.where(values > 0, HOSTILE[0], "no")),
+        "context": ("sample", np.array(HOSTILE)),
+    }
+    return _result("projections", variables, {"sample": np.arange(len(HOSTILE))}, layer=2, label=HOSTILE[0])
+
+
 def input_floor() -> Result:
     variables = ends("accuracy", "source", [0.7, 0.65]) | ends("control_shuffled", "source", [0.5, 0.49])
     variables |= {"control_majority": ("source", np.full(2, 0.52))}
@@ -237,5 +264,8 @@ PROBE_MAKERS = {
     "probe_dose": probe_dose,
     "interchange": interchange,
     "probe_sweep": partial(probe_sweep, 3),
+    "probe_positions": probe_positions,
+    "probe_directions": probe_directions,
+    "projections": projections,
     "input_floor": input_floor,
 }
