@@ -89,7 +89,9 @@ def plot_projections(result: Result) -> Figure:
             figure.add_trace(_strip(result, name, label, number), row=row, col=1)
         ticks = {"tickvals": list(range(len(classes))), "ticktext": [plotly_text(label) for label in classes]}
         title = "probe" if row == 1 else "random"
-        figure.update_yaxes(**ticks, range=[len(classes) - 0.5, -0.5], title_text=title, zeroline=False, row=row, col=1)
+        figure.update_yaxes(
+            **ticks, range=[len(classes) - 0.5, -0.5], title_text=title, zeroline=False, automargin=True, row=row, col=1
+        )
     figure.update_layout(**base_layout(150 + 2 * max(80, 46 * len(classes))), showlegend=False)
     figure.update_xaxes(gridcolor="rgba(128,128,128,0.25)")
     figure.update_xaxes(title_text=plotly_text(result.unit), row=2, col=1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -131,7 +132,7 @@ def _dataset(
     p: Float[np.ndarray, "layer position"],
 ) -> xr.Dataset:
     dims = ("layer", "position")
-    variables = {
+    variables: dict[str, Any] = {
         f"{name}{end}": (dims, found[which, number])
         for which, name in enumerate(("accuracy", "control_shuffled"))
         for number, end in enumerate(("", "_low", "_high"))

@@ -45,7 +45,8 @@ def test_the_figures_draw_what_the_results_say(data):
 
 
 def test_held_out_samples_lie_apart_along_the_direction_and_not_along_a_random_one(data):
-    laid = project_samples(data, [f"word {n}" for n in range(N)], provenance(), layer=2, probe=MeanDifferenceProbe()).data
+    words = [f"word {n}" for n in range(N)]
+    laid = project_samples(data, words, provenance(), layer=2, probe=MeanDifferenceProbe()).data
     yes = laid["class"].values == "yes"
     assert laid["projection"].values[yes].min() > laid["projection"].values[~yes].mean()
     apart = laid["projection"].values[yes].mean() - laid["projection"].values[~yes].mean()
