@@ -139,6 +139,8 @@ def refuse_without_convergence(hint: str) -> Generator[None]:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
+        # Words have many classes, and the first portions of a code few samples: both are meant.
+        warnings.filterwarnings("ignore", message="The number of unique classes is greater", category=UserWarning)
         try:
             yield
         except ConvergenceWarning as warning:

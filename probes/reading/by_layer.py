@@ -18,6 +18,8 @@ from probes.reading.intervals import Estimate, accuracy_over_groups
 from probes.samples.data import LabelledActivations, Labels
 from probes.samples.split import Fold, group_folds
 
+N_DIRECTIONS = 5
+"""Draws of random directions."""
 N_SHUFFLES = 5
 """Permutations of the labels between groups; the shuffled control is over all of them."""
 
@@ -30,6 +32,7 @@ _METHOD = (
 _CONTROL = (
     "shuffled: the same probe on labels permuted between groups ({n_shuffles} permutations; the interval is of one); "
     "random weights: the same probe on the same samples run through the same architecture with random weights; "
+    "random direction: the same probe on as many random directions as the label needs ({n_directions} draws); "
     "majority: always answering the most frequent class"
 )
 
@@ -65,7 +68,8 @@ def probe_by_layer(
         seed: Decides folds, permutations and resamples.
 
     Returns:
-        Accuracy by layer with `control_shuffled`, `control_random_weights` and `control_majority`.
+        Accuracy by layer with `control_shuffled`, `control_random_weights`, `control_random_direction` and
+        `control_majority`.
 
     Raises:
         InputError: control activations of another shape or not finite, too few groups of a class, or a probe that
@@ -87,6 +91,7 @@ def probe_by_layer(
             correct = [[held_out(layer.astype(np.float64), run, probe) for run in runs] for layer in X]
             estimates = [accuracy_over_groups(np.stack(layer), data.groups, seed=seed) for layer in correct]
             variables |= as_variables(name, estimates)
+        variables |= _random_directions(data, true, probe, seed)
     variables["control_majority"] = ("layer", np.full(data.n_layers, majority_accuracy(data.labels)))
     return Result(
         kind="probe_by_layer",
@@ -95,7 +100,7 @@ def probe_by_layer(
         sign="A larger number means that more held-out samples are predicted right.",
         method=_METHOD.format(n_splits=n_splits, C=probe.C),
         provenance=provenance,
-        notes=notes_on(data, _CONTROL.format(n_shuffles=N_SHUFFLES)),
+        notes=notes_on(data, _CONTROL.format(n_shuffles=N_SHUFFLES, n_directions=N_DIRECTIONS)),
     )
 
 
@@ -114,6 +119,17 @@ def _check_control(data: LabelledActivations, control: np.ndarray) -> None:
 def _shuffles(data: LabelledActivations, n_splits: int, seed: int) -> list[Condition]:
     drawn = [shuffled_labels(data.labels, data.groups, seed=seed + number) for number in range(N_SHUFFLES)]
     return [Condition(labels, group_folds(labels, data.groups, n_splits=n_splits, seed=seed)) for labels in drawn]
+
+
+def _random_directions(
+    data: LabelledActivations, true: Condition, probe: LogisticProbe, seed: int
+) -> dict[str, tuple[str, np.ndarray]]:
+    """Probes that see random directions only, as many as tell the classes apart: what any direction gives away."""
+    rng, rank = np.random.default_rng(seed), min(len(np.unique(data.labels)) - 1, data.X.shape[-1])
+    drawn = rng.normal(size=(N_DIRECTIONS, data.X.shape[-1], rank))
+    correct = [[held_out(layer.astype(np.float64) @ one, true, probe) for one in drawn] for layer in data.X]
+    estimates = [accuracy_over_groups(np.stack(layer), data.groups, seed=seed) for layer in correct]
+    return as_variables("control_random_direction", estimates)
 
 
 def held_out(

@@ -169,6 +169,8 @@ def fit_anew(estimator: Classifier, X: Float[np.ndarray, "sample d_model"], labe
         )
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
+        # Words have many classes, and the first portions of a code few samples: both are meant.
+        warnings.filterwarnings("ignore", message="The number of unique classes is greater", category=UserWarning)
         try:
             return copy.fit(_wide(X), labels)
         except ConvergenceWarning as warning:

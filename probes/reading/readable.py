@@ -58,10 +58,11 @@ class Reading:
         Raises:
             InputError: too few groups of a class, or labels that cannot be permuted.
         """
-        turned = [labels, *(shuffled_labels(labels, groups, seed=seed + number) for number in range(N_SHUFFLES))]
-        folds = [group_folds(each, groups, n_splits=n_splits, seed=seed) for each in turned]
-        true, *shuffled = [Condition(each, parts) for each, parts in zip(turned, folds, strict=True)]
-        return cls(labels, groups, true, shuffled, probe, seed)
+        folds = group_folds(labels, groups, n_splits=n_splits, seed=seed)
+        # The same folds: among shuffled labels a rare class may fall into too few groups for folds of its own.
+        turned = [shuffled_labels(labels, groups, seed=seed + number) for number in range(N_SHUFFLES)]
+        shuffled = [Condition(each, folds) for each in turned]
+        return cls(labels, groups, Condition(labels, folds), shuffled, probe, seed)
 
     def read(self, X: Float[np.ndarray, "sample d"]) -> Readable:
         """Probe the activations of one site."""

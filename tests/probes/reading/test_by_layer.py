@@ -46,8 +46,15 @@ def test_controls_are_at_chance(result):
         assert (result.data[f"{name}_low"] < 1 / 3).all()
     np.testing.assert_allclose(result.data["control_majority"], 1 / 3)
     assert result.has_control
-    for name in ("shuffled", "random weights", "majority"):
+    for name in ("shuffled", "random weights", "random direction", "majority"):
         assert name in result.notes["control"]
+
+
+def test_random_directions_tell_less_than_the_probe_and_nothing_of_an_empty_layer(result):
+    found, beside = result.data["accuracy"], result.data["control_random_direction"]
+    assert float(beside.sel(layer=0)) < float(found.sel(layer=0)) - 0.1
+    assert abs(float(beside.sel(layer=-1)) - 1 / 3) < 0.15
+    assert (result.data["control_random_direction_low"] <= beside).all()
 
 
 def test_intervals_hold_their_numbers(result):

@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from interp.errors import InputError
 from interp.results import Provenance, Result
-from probes import LabelledActivations
+from probes import LabelledActivations, LogisticProbe
 from probes.reading.controls import shuffled_labels
 from probes.reading.description_length import (
     PORTIONS,
@@ -192,3 +192,11 @@ def test_refusals(planted):
     numbers = LabelledActivations(planted.X, planted.groups.astype(float), planted.groups, label_kind="continuous")
     with pytest.raises(InputError, match="The labels are continuous"):
         description_length(numbers, PROBE, MADE_BY)
+
+
+def test_many_classes_and_few_samples_are_coded_without_a_warning():
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(30), 6)
+    X = rng.normal(size=(180, 8)) + 4 * rng.normal(size=(30, 8))[labels]
+    code = code_length(X, labels, np.arange(180), [LogisticProbe()])
+    assert 1 < code.compression < 10
