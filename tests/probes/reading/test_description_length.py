@@ -198,5 +198,5 @@ def test_many_classes_and_few_samples_are_coded_without_a_warning():
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(30), 6)
     X = rng.normal(size=(180, 8)) + 4 * rng.normal(size=(30, 8))[labels]
-    code = code_length(X, labels, np.arange(180), [LogisticProbe()])
+    code = code_length(X, labels, np.arange(180), [LogisticProbe(C=1.0)])
     assert 1 < code.compression < 10
