@@ -159,6 +159,16 @@ def draw_panel(figure: go.Figure, panel: Panel, axes: Axes, place: tuple[int, in
     figure.update_yaxes(**ticks, **axes.row_ticks, range=[n_rows - 0.5, -0.5], title_text=title)
 
 
+def draw_pair(panels: list[Panel], axes: Axes, coloraxis: dict[str, Any]) -> go.Figure:
+    """Draw an effect and its control on one scale, side by side or one over the other as they fit."""
+    across = axes.side_by_side
+    figure = panel_grid(axes, *((1, 2) if across else (2, 1)), titles=[panel.title for panel in panels])
+    figure.update_layout(coloraxis=coloraxis, plot_bgcolor=ground(panels))
+    for place, panel in enumerate(panels):
+        draw_panel(figure, panel, axes, (1, place + 1) if across else (place + 1, 1), "coloraxis")
+    return figure
+
+
 def ground(panels: list[Panel]) -> str:
     """Return the colour behind the cells: plotly leaves cells that were not run open, and they must not look white."""
     return GREY if any(np.isnan(panel.values).any() for panel in panels) else LINE

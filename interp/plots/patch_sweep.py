@@ -1,15 +1,12 @@
 """Figure of a patching sweep: effect by layer and position, word or head, beside its matched placebo."""
 
-from typing import Any
-
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Bool, Float
 
 from interp.errors import ResultError
 from interp.plots import contract
 from interp.plots.figure import Figure
-from interp.plots.heatmap import Axes, Line, Panel, draw_panel, ground, panel_grid, read_out
+from interp.plots.heatmap import Line, Panel, draw_pair, read_out
 from interp.plots.png import above, beside, colour_cells, encode_png, strike
 from interp.plots.sweep_grid import (
     COLUMN,
@@ -68,7 +65,7 @@ def plot_patch_sweep(result: Result, palette: Palette = "RdBu") -> Figure:
         caption=_caption(result, dim, effect, skipped),
         control=contract.control_in_words(result, "the same sweep with a matched placebo in place of the patch"),
         png=encode_png((beside if axes.side_by_side else above)(pictures)),
-        plotly=_draw(panels, axes, diverging_axis(palette, bound, result.unit)),
+        plotly=draw_pair(panels, axes, diverging_axis(palette, bound, result.unit)),
     )
 
 
@@ -92,15 +89,6 @@ def _marks(result: Result) -> dict[str, Bool[np.ndarray, "row x"]]:
     # A placebo that does more than the patch differs from it, too: that is no point for the patch.
     beats = (lay_out(result, "above_control_q_fdr") < contract.ALPHA) & (np.sign(effect) == np.sign(beyond))
     return {"ring": stands_out & ~beats, "diamond": stands_out & beats}
-
-
-def _draw(panels: list[Panel], axes: Axes, coloraxis: dict[str, Any]) -> go.Figure:
-    across = axes.side_by_side
-    figure = panel_grid(axes, *((1, 2) if across else (2, 1)), titles=[panel.title for panel in panels])
-    figure.update_layout(coloraxis=coloraxis, plot_bgcolor=ground(panels))
-    for place, panel in enumerate(panels):
-        draw_panel(figure, panel, axes, (1, place + 1) if across else (place + 1, 1), "coloraxis")
-    return figure
 
 
 def _title(result: Result, what: str) -> str:

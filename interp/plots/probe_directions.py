@@ -1,7 +1,5 @@
 """Figures of probes' directions: how alike they are between layers, and samples laid along one of them."""
 
-from typing import Any
-
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float
@@ -9,7 +7,7 @@ from plotly.subplots import make_subplots
 
 from interp.plots import contract
 from interp.plots.figure import Figure
-from interp.plots.heatmap import Axes, Line, Panel, draw_panel, ground, panel_grid, read_out
+from interp.plots.heatmap import Axes, Line, Panel, draw_pair, read_out
 from interp.plots.line_panels import layer_word
 from interp.plots.png import above, beside, colour_cells, encode_png
 from interp.plots.row_marks import Marks, picture_rows
@@ -61,17 +59,8 @@ def plot_probe_directions(result: Result) -> Figure:
         caption=contract.sentences(contract.unit_in_words(result), contract.prompts_in_words(result)),
         control=contract.control_in_words(result, "the same cosines with shuffled labels"),
         png=encode_png((beside if axes.side_by_side else above)(pictures)),
-        plotly=_draw(panels, axes, diverging_axis("RdBu", 1.0, "cosine")),
+        plotly=draw_pair(panels, axes, diverging_axis("RdBu", 1.0, "cosine")),
     )
-
-
-def _draw(panels: list[Panel], axes: Axes, coloraxis: dict[str, Any]) -> go.Figure:
-    across = axes.side_by_side
-    figure = panel_grid(axes, *((1, 2) if across else (2, 1)), titles=[panel.title for panel in panels])
-    figure.update_layout(coloraxis=coloraxis, plot_bgcolor=ground(panels))
-    for place, panel in enumerate(panels):
-        draw_panel(figure, panel, axes, (1, place + 1) if across else (place + 1, 1), "coloraxis")
-    return figure
 
 
 def plot_projections(result: Result) -> Figure:

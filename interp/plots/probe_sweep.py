@@ -1,14 +1,11 @@
 """Figure of a sweep of probes: held-out accuracy by layer and site or position, beside its control on one scale."""
 
-from typing import Any
-
 import numpy as np
-import plotly.graph_objects as go
 from jaxtyping import Bool, Float
 
 from interp.plots import contract
 from interp.plots.figure import Figure
-from interp.plots.heatmap import Axes, Line, Panel, draw_panel, ground, panel_grid, read_out
+from interp.plots.heatmap import Axes, Line, Panel, draw_pair, read_out
 from interp.plots.line_panels import embed_in_words, layer_word
 from interp.plots.png import above, beside, colour_cells, encode_png
 from interp.plots.theme import SEQUENTIAL, sequential_axis
@@ -59,7 +56,7 @@ def plot_probe_sweep(result: Result) -> Figure:
         caption=_caption(result, accuracy, marked),
         control=contract.control_in_words(result, "the same probe on labels shuffled between groups"),
         png=encode_png((beside if axes.side_by_side else above)(pictures)),
-        plotly=_draw(panels, axes, sequential_axis(1.0, "accuracy") | {"cmin": majority}),
+        plotly=draw_pair(panels, axes, sequential_axis(1.0, "accuracy") | {"cmin": majority}),
     )
 
 
@@ -97,12 +94,3 @@ def _caption(result: Result, accuracy: Float[np.ndarray, "layer site"], marked: 
         contract.baselines_in_words(result),
         "Grey: not run." if cells < accuracy.size else "",
     )
-
-
-def _draw(panels: list[Panel], axes: Axes, coloraxis: dict[str, Any]) -> go.Figure:
-    across = axes.side_by_side
-    figure = panel_grid(axes, *((1, 2) if across else (2, 1)), titles=[panel.title for panel in panels])
-    figure.update_layout(coloraxis=coloraxis, plot_bgcolor=ground(panels))
-    for place, panel in enumerate(panels):
-        draw_panel(figure, panel, axes, (1, place + 1) if across else (place + 1, 1), "coloraxis")
-    return figure

@@ -19,7 +19,7 @@ from interp.sites import OUTPUT_KINDS, RESIDUAL_KINDS, Site
 from interp.statistics import bootstrap_interval, sign_flips
 from interp.types import Model
 from probes.tasks.task import ProbeTask, capture_samples
-from probes.use.answers import Answer, Edits, answers, labelled
+from probes.use.answers import Answer, Edits, answers, check_every_prompt, labelled
 from probes.use.erasure import Eraser, leace, random_eraser
 from probes.use.nullspace import nullspace
 
@@ -156,12 +156,7 @@ def _check(task: ProbeTask, sites: Sequence[Site], erase: str, n_random: int) ->
             f"{bad[0]} holds no vector for each position. Expected one of {list(RESIDUAL_KINDS + OUTPUT_KINDS)}, "
             "without a position: the task says which positions are meant."
         )
-    counts = np.bincount(task.prompts, minlength=len(task.batch))
-    if len(counts) < 2 or not counts.all():
-        raise InputError(
-            f"{int((counts == 0).sum())} of {len(counts)} prompts have no labelled position. Expected at least two "
-            "prompts, each with one. Leave the others out of the task."
-        )
+    check_every_prompt(task)
 
 
 def _arms(

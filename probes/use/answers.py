@@ -86,6 +86,20 @@ def labelled(task: ProbeTask) -> Bool[Tensor, "prompt pos"]:
     return where
 
 
+def check_every_prompt(task: ProbeTask) -> None:
+    """Refuse a task that leaves a prompt without a labelled position: nothing would be edited there.
+
+    Raises:
+        InputError: fewer than two prompts, or one without labels.
+    """
+    counts = np.bincount(task.prompts, minlength=len(task.batch))
+    if len(counts) < 2 or not counts.all():
+        raise InputError(
+            f"{int((counts == 0).sum())} of {len(counts)} prompts have no labelled position. Expected at least two "
+            "prompts, each with one. Leave the others out of the task."
+        )
+
+
 def answers(
     model: Model, batch: TokenBatch, answer: Answer, arms: Mapping[str, Edits]
 ) -> dict[str, Float[np.ndarray, " prompt"]]:

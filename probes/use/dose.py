@@ -15,7 +15,7 @@ from interp.run import forward
 from interp.sites import OUTPUT_KINDS, RESIDUAL_KINDS, VECTOR_HEAD_KINDS, Site
 from interp.types import Model
 from probes.tasks.task import ProbeTask, capture_samples
-from probes.use.answers import Answer, answers
+from probes.use.answers import Answer, answers, check_every_prompt
 from probes.use.dose_run import Steps, run_doses, slices_of
 from probes.use.dose_table import FEWEST_WITH_LOSS, check_toward, dose_dataset
 
@@ -184,12 +184,7 @@ def _check(task: ProbeTask, site: Site, plan: DosePlan) -> None:
             f"{site} holds no vector for each position. Expected one of {list(RESIDUAL_KINDS + OUTPUT_KINDS)} or one "
             "head's z, without a position: the task says which positions are meant."
         )
-    counts = np.bincount(task.prompts, minlength=len(task.batch))
-    if len(counts) < 2 or not counts.all():
-        raise InputError(
-            f"{int((counts == 0).sum())} of {len(counts)} prompts have no labelled position. Expected at least two "
-            "prompts, each with one. Leave the others out of the task."
-        )
+    check_every_prompt(task)
     if plan.signs is not None and len(plan.signs) != len(task.labels):
         raise InputError(f"{len(plan.signs)} signs for {len(task.labels)} samples. Give one for each.")
 

@@ -20,7 +20,7 @@ from interp.types import Model
 from probes.samples.data import Labels
 from probes.tasks.task import ProbeTask, capture_samples
 from probes.use.amnesic import Inject
-from probes.use.answers import Answer, Edits, answers, labelled
+from probes.use.answers import Answer, Edits, answers, check_every_prompt, labelled
 from probes.use.erasure import Eraser, leace, random_eraser
 
 N_RANDOM = 10
@@ -119,12 +119,7 @@ def check_swap(task: ProbeTask, sites: Sequence[Site], n_random: int) -> None:
                 f"{site} holds no vector for each position. Expected one of {list(RESIDUAL_KINDS + OUTPUT_KINDS)}, or "
                 f"one head's {list(VECTOR_HEAD_KINDS)}, without a position: the task says which positions are meant."
             )
-    counts = np.bincount(task.prompts, minlength=len(task.batch))
-    if len(counts) < 2 or not counts.all():
-        raise InputError(
-            f"{int((counts == 0).sum())} of {len(counts)} prompts have no labelled position. Expected at least two "
-            "prompts, each with one. Leave the others out of the task."
-        )
+    check_every_prompt(task)
 
 
 def _randoms(X: Float[np.ndarray, "sample d"], rank: int, n_random: int, seed: int) -> list[Eraser]:
