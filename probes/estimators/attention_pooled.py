@@ -81,8 +81,12 @@ class AttentionPooledProbe(LogitClassifier):
         # From nothing the lowest minimum is nearly always reached; from random starts in about half of the trials.
         others = rng.normal(scale=loss.width**-0.5, size=(self.n_starts - 1, loss.size))
         starts = [np.zeros(loss.size), *others]
-        bar = tqdm(starts, desc="fit", unit="start", leave=False, delay=2)
-        best = min((minimise(loss, start, max_iter=self.max_iter) for start in bar), key=lambda found: found.loss)
+        found = []
+        with tqdm(total=self.n_starts, desc="fit", unit="start", leave=False, delay=2) as bar:
+            for start in starts:
+                found.append(minimise(loss, start, max_iter=self.max_iter))
+                bar.update()
+        best = min(found, key=lambda one: one.loss)
         if not best.converged:
             raise InputError(
                 f"The probe did not converge within {self.max_iter} iterations at C={self.C}. "

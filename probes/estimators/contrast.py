@@ -89,15 +89,17 @@ class ContrastConsistentProbe(LinearClassifier):
         rng = np.random.default_rng(self.seed)
         width = pairs.shape[2]
         found = []
-        for _ in tqdm(range(self.n_starts), desc="fit", unit="start", leave=False, delay=2):
-            start = np.append(rng.normal(size=width) / np.sqrt(width), 0.0)
-            found.append(
-                minimise(
-                    lambda at: contrast_loss(at, pairs) + self.alpha * (at[:-1] ** 2).sum(),
-                    start,
-                    max_iter=self.max_iter,
+        with tqdm(total=self.n_starts, desc="fit", unit="start", leave=False, delay=2) as bar:
+            for _ in range(self.n_starts):
+                start = np.append(rng.normal(size=width) / np.sqrt(width), 0.0)
+                found.append(
+                    minimise(
+                        lambda at: contrast_loss(at, pairs) + self.alpha * (at[:-1] ** 2).sum(),
+                        start,
+                        max_iter=self.max_iter,
+                    )
                 )
-            )
+                bar.update()
         best = min(found, key=lambda one: one.loss)
         if not best.converged:
             raise InputError(

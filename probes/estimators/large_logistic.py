@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from interp.errors import InputError
+from probes.estimators.linear import unit
 from probes.estimators.softmax_descent import Objective, descend
 from probes.samples.data import Labels, Rows
 from probes.samples.row_blocks import RowBlocks, Samples, blocks_of
@@ -106,11 +107,7 @@ class LargeLogisticProbe(ClassifierMixin, BaseEstimator):
             InputError: weights that are all zero.
         """
         check_is_fitted(self)
-        lengths = np.linalg.norm(self.coef_, axis=1, keepdims=True)
-        if (lengths == 0).any():
-            raise InputError("The probe's weights are all zero, so it has no direction. Fit it to data that differ.")
-        unit = self.coef_ / lengths
-        return unit[0] if len(unit) == 1 else unit
+        return unit(self.coef_[0] if len(self.coef_) == 1 else self.coef_)
 
 
 def fit_labellings(

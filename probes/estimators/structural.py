@@ -67,14 +67,15 @@ class _StructuralProbe(BaseEstimator, ABC):
         # One scale for all coordinates, so that one learning rate serves every model.
         scale = float(np.sqrt(np.mean(np.concatenate(X) ** 2))) or 1.0
         generator = torch.Generator().manual_seed(self.seed)
-        with torch.enable_grad():
+        with torch.enable_grad(), tqdm(total=self.n_epochs, desc="fit", unit="epoch", leave=False, delay=2) as bar:
             B = torch.empty(self.rank, X[0].shape[1]).uniform_(-0.05, 0.05, generator=generator).requires_grad_()
             optimiser = torch.optim.Adam([B], lr=self.learning_rate)
             decay = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, total_iters=self.n_epochs)
-            for _ in tqdm(range(self.n_epochs), desc="fit", unit="epoch", leave=False, delay=2):
+            for _ in range(self.n_epochs):
                 order = torch.randperm(len(X), generator=generator).tolist()
                 self.loss_ = self._epoch(B, optimiser, [(X[place] / scale, y[place]) for place in order])
                 decay.step()
+                bar.update()
         self.projection_ = B.detach().numpy().astype(np.float64) / scale
         self.n_features_in_ = X[0].shape[1]
         return self

@@ -11,7 +11,7 @@ from scipy.special import softmax
 from interp.errors import InputError
 from interp.results import Provenance, Result
 from probes.reading.held_out import Classifier, Predictions, predict_held_out
-from probes.reading.intervals import CONFIDENCE, Measure, measure_over_groups
+from probes.reading.intervals import CONFIDENCE, mean_of, measure_over_groups
 from probes.reading.measures import N_BINS, SMALLEST, Binning, bins, calibration_error
 from probes.samples.data import Groups, Labels
 from probes.samples.split import Fold, group_folds
@@ -65,7 +65,7 @@ def reliability(
     filled, count = np.unique(member, return_counts=True)
     confidence = predictions.probabilities.max(1)
     right = predictions.answers == predictions.truth
-    estimates = [measure_over_groups([_within(right, member == place)], groups, seed=seed) for place in filled]
+    estimates = [measure_over_groups([mean_of(right, member == place)], groups, seed=seed) for place in filled]
     drawn = _drawn_right(predictions, seed)
     calibrated = np.stack([drawn[:, member == place].mean(1) for place in filled], 1)
     low, high = np.quantile(calibrated, _tails(), axis=0)
@@ -197,14 +197,6 @@ def _drawn_right(predictions: Predictions, seed: int) -> np.ndarray:
     """Whether each answer is right where the truth is drawn from the probabilities, for each draw."""
     confidence = predictions.probabilities.max(1)
     return np.random.default_rng([seed, _STREAM]).random((N_DRAWS, len(confidence))) < confidence
-
-
-def _within(right: np.ndarray, inside: np.ndarray) -> Measure:
-    def measure(weights: np.ndarray) -> np.ndarray:
-        whole = weights @ inside.astype(np.float64)
-        return np.divide(weights @ (right & inside), whole, out=np.full(len(whole), np.nan), where=whole > 0)
-
-    return measure
 
 
 def _once(right: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from interp.errors import InputError
 from interp.results import Provenance, Result
 from probes.reading.by_layer import as_variables, notes_on
 from probes.reading.held_out import Classifier, predict_held_out, require_classes
-from probes.reading.intervals import Estimate, Measure, measure_over_groups
+from probes.reading.intervals import Estimate, mean_of, measure_over_groups
 from probes.samples.data import LabelledActivations, Labels
 from probes.samples.split import Fold, group_folds
 
@@ -159,15 +159,19 @@ def selectivity_variables(
     """Compute selectivity, accuracy and accuracy of the control task by layer, each with its interval."""
     estimates: dict[str, list[Estimate]] = {"selectivity": [], "task_accuracy": [], "control_task_accuracy": []}
     # Fits this small are slower on several threads, and a hundred times slower where the cores are shared.
-    with threadpool_limits(1):
-        for X in tqdm(data.X, desc="control task", unit="layer", leave=False, delay=2):
+    with (
+        threadpool_limits(1),
+        tqdm(total=data.n_layers, desc="control task", unit="layer", leave=False, delay=2) as bar,
+    ):
+        for X in data.X:
             wide = X.astype(np.float64)
             right = _right(estimator, wide, data.labels, plan.folds)
             controls = [_right(estimator, wide, labels, plan.control_folds) for labels in plan.controls]
             differences = [right.astype(float) - control for control in controls]
             for runs, found in zip((differences, [right], controls), estimates.values(), strict=True):
-                measures = [_mean_of(run, plan.seen) for run in runs]
+                measures = [mean_of(run, plan.seen) for run in runs]
                 found.append(measure_over_groups(measures, data.groups, seed=seed))
+            bar.update()
     return {key: value for name, found in estimates.items() for key, value in as_variables(name, found).items()}
 
 
@@ -176,13 +180,3 @@ def _right(
 ) -> Bool[np.ndarray, " sample"]:
     predictions = predict_held_out(estimator, X, labels, folds)
     return predictions.answers == predictions.truth
-
-
-def _mean_of(values: Shaped[np.ndarray, " sample"], chosen: Bool[np.ndarray, " sample"]) -> Measure:
-    """Mean over the chosen samples; undefined where a draw has none of them."""
-
-    def measure(weights: Float[np.ndarray, "draw sample"]) -> Float[np.ndarray, " draw"]:
-        whole = weights @ chosen.astype(np.float64)
-        return np.divide(weights @ (values * chosen), whole, out=np.full(len(whole), np.nan), where=whole > 0)
-
-    return measure

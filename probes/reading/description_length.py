@@ -19,7 +19,7 @@ from interp.statistics import bootstrap_interval
 from probes.reading.by_layer import as_variables, notes_on
 from probes.reading.controls import shuffled_labels
 from probes.reading.held_out import Classifier, predict_fold, require_classes
-from probes.reading.intervals import Measure, measure_over_groups
+from probes.reading.intervals import measure_over_groups
 from probes.samples.data import Groups, LabelledActivations, Labels, Rows
 from probes.samples.split import Fold
 
@@ -67,7 +67,11 @@ class CodeLength:
     @property
     def compression(self) -> float:
         """How many times shorter the code is than one that knows nothing but the number of classes."""
-        return len(self.bits) * float(np.log2(self.n_classes)) / self.total_bits
+        return float(self.compression_of(np.ones((1, len(self.bits))))[0])
+
+    def compression_of(self, weights: Float[np.ndarray, "draw sample"]) -> Float[np.ndarray, " draw"]:
+        """Compute the compression where samples count so often each: a measure, for intervals over groups."""
+        return weights.sum(1) * np.log2(self.n_classes) / (weights @ self.bits)
 
 
 def code_length(
@@ -198,16 +202,14 @@ def codes_by_layer(
     turned = [shuffled_labels(data.labels, data.groups, seed=seed + number) for number in range(n_orders)]
     found: dict[str, list[list[CodeLength]]] = {TRUE: [], SHUFFLED: []}
     # Fits this small are slower on several threads, and a hundred times slower where the cores are shared.
-    with threadpool_limits(1):
-        for X in tqdm(data.X, desc="code", unit="layer", leave=False, delay=2):
+    with threadpool_limits(1), tqdm(total=data.n_layers, desc="code", unit="layer", leave=False, delay=2) as bar:
+        for X in data.X:
             wide = X.astype(np.float64)
             for name, runs in ((TRUE, [data.labels] * n_orders), (SHUFFLED, turned)):
                 found[name].append(
-                    [
-                        code_length(wide, labels, data.groups, candidates, seed=seed + number)
-                        for number, labels in enumerate(runs)
-                    ]
+                    [code_length(wide, each, data.groups, candidates, seed=seed + k) for k, each in enumerate(runs)]
                 )
+            bar.update()
     return found
 
 
@@ -217,15 +219,10 @@ def compression_variables(
     """Mean compression over orders by layer, with 95 % bootstrap intervals over groups of one order's."""
     variables: dict[str, tuple[Any, np.ndarray]] = {}
     for name, layers in codes.items():
-        estimates = [
-            measure_over_groups([_compression(code) for code in orders], groups, seed=seed) for orders in layers
-        ]
+        measures = [[code.compression_of for code in orders] for orders in layers]
+        estimates = [measure_over_groups(each, groups, seed=seed) for each in measures]
         variables |= as_variables(f"{name}compression", estimates)
     return variables
-
-
-def _compression(code: CodeLength) -> Measure:
-    return lambda weights: weights.sum(1) * np.log2(code.n_classes) / (weights @ code.bits)
 
 
 def _order(groups: Groups, seed: int) -> tuple[Rows, Rows]:

@@ -63,11 +63,12 @@ def probe_directions(
         raise InputError(f"{n_halvings} halvings say nothing. Expected at least 1.")
     probe, found = probe or LogisticProbe(), np.empty((2, n_halvings, data.n_layers, data.n_layers))
     # Fits this small are slower on several threads, and a hundred times slower where the cores are shared.
-    with threadpool_limits(1):
-        for number in tqdm(range(n_halvings), desc="directions", unit="halving", leave=False, delay=2):
+    with threadpool_limits(1), tqdm(total=n_halvings, desc="directions", unit="halving", leave=False, delay=2) as bar:
+        for number in range(n_halvings):
             turned = shuffled_labels(data.labels, data.groups, seed=seed + number)
             for which, labels in enumerate((data.labels, turned)):
                 found[which, number] = _cosines(data, labels, probe, label, seed + number)
+            bar.update()
     dims = ("layer", "other_layer")
     variables = {
         f"{name}{end}": (dims, of(found[which], 0))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 
 from interp.errors import InputError
 from probes.samples.data import Groups
@@ -25,6 +25,18 @@ class Estimate:
     value: float
     low: float
     high: float
+
+
+def mean_of(values: Shaped[np.ndarray, " sample"], chosen: Bool[np.ndarray, " sample"] | None = None) -> Measure:
+    """Mean over samples, or over the chosen ones; undefined (NaN) where a draw has none of them."""
+    counted = np.ones(len(values)) if chosen is None else chosen.astype(np.float64)
+    kept = values * counted
+
+    def measure(weights: Float[np.ndarray, "draw sample"]) -> Float[np.ndarray, " draw"]:
+        whole = weights @ counted
+        return np.divide(weights @ kept, whole, out=np.full(len(whole), np.nan), where=whole > 0)
+
+    return measure
 
 
 def accuracy_over_groups(correct: Bool[np.ndarray, "run sample"], groups: Groups, *, seed: int = 0) -> Estimate:

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 
 from interp.errors import InputError
 from probes.reading.held_out import Predictions
-from probes.reading.intervals import Estimate, Measure, measure_over_groups
+from probes.reading.intervals import Estimate, Measure, mean_of, measure_over_groups
 from probes.samples.data import Groups
 
 N_BINS = 15
@@ -27,7 +27,7 @@ Binning = Literal["equal_width", "equal_mass"]
 
 def accuracy(predictions: Predictions) -> Measure:
     """Share of samples whose most probable class is the true one."""
-    return _mean(predictions.answers == predictions.truth)
+    return mean_of(predictions.answers == predictions.truth)
 
 
 def balanced_accuracy(predictions: Predictions) -> Measure:
@@ -63,7 +63,7 @@ def auroc(predictions: Predictions) -> Measure:
 
 def log_loss_nats(predictions: Predictions) -> Measure:
     """Mean of -log p of the true class: the classes' entropy where only their shares are known."""
-    return _mean(-np.log(np.clip(predictions.of_truth, SMALLEST, 1 - SMALLEST)))
+    return mean_of(-np.log(np.clip(predictions.of_truth, SMALLEST, 1 - SMALLEST)))
 
 
 def brier(predictions: Predictions) -> Measure:
@@ -72,7 +72,7 @@ def brier(predictions: Predictions) -> Measure:
     With two classes that of the second alone, so at most 1; with more, summed over classes, so at most 2.
     """
     distance = ((predictions.probabilities - np.eye(len(predictions.classes))[predictions.truth]) ** 2).sum(1)
-    return _mean(distance / 2 if len(predictions.classes) == 2 else distance)
+    return mean_of(distance / 2 if len(predictions.classes) == 2 else distance)
 
 
 def calibration_error(predictions: Predictions, *, n_bins: int = N_BINS, binning: Binning = "equal_width") -> Measure:
@@ -172,10 +172,6 @@ def bins(predictions: Predictions, n_bins: int, binning: Binning) -> Int[np.ndar
     shares = np.linspace(0, 1, n_bins + 1)[1:-1]
     edges = shares if binning == "equal_width" else np.quantile(confidence, shares, method="inverted_cdf")
     return np.searchsorted(edges, confidence, side="left")
-
-
-def _mean(values: np.ndarray) -> Measure:
-    return lambda weights: weights @ values.astype(np.float64) / weights.sum(1)
 
 
 def _counts(predictions: Predictions, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

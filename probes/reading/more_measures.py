@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Shaped
 
 from interp.errors import InputError
 from probes.reading.held_out import check_probabilities
-from probes.reading.intervals import Measure, measure_over_groups
+from probes.reading.intervals import Measure, mean_of, measure_over_groups
 from probes.reading.measures import SMALLEST, area, as_array
 from probes.samples.data import Groups
 
@@ -127,12 +127,12 @@ def multilabel_measures(predictions: LabelPredictions, groups: Groups, *, seed: 
     given = np.where(truth, predictions.probabilities, 1 - predictions.probabilities)
     areas = [area(has, scores) for has, scores in zip(truth.T, predictions.probabilities.T, strict=True)]
     measures: dict[str, Measure] = {
-        "accuracy": _mean((answers == truth).mean(1)),
-        "exact_match": _mean((answers == truth).all(1)),
+        "accuracy": mean_of((answers == truth).mean(1)),
+        "exact_match": mean_of((answers == truth).all(1)),
         "macro_f1": _macro_f1(answers, truth),
         "auroc": lambda weights: np.mean([measure(weights) for measure in areas], axis=0),
-        "log_loss_nats": _mean(-np.log(np.clip(given, SMALLEST, 1 - SMALLEST)).mean(1)),
-        "brier": _mean(((1 - given) ** 2).mean(1)),
+        "log_loss_nats": mean_of(-np.log(np.clip(given, SMALLEST, 1 - SMALLEST)).mean(1)),
+        "brier": mean_of(((1 - given) ** 2).mean(1)),
     }
     return as_array({name: measure_over_groups([each], groups, seed=seed) for name, each in measures.items()})
 
@@ -143,10 +143,6 @@ def _macro_f1(answers: np.ndarray, truth: np.ndarray) -> Measure:
         return np.divide(2 * right, either, out=np.zeros(either.shape), where=either > 0).mean(1)
 
     return measure
-
-
-def _mean(values: np.ndarray) -> Measure:
-    return lambda weights: weights @ values.astype(np.float64) / weights.sum(1)
 
 
 def _correlation(weights: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:

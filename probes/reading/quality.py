@@ -107,10 +107,11 @@ def _predictions(
     ]
     found = []
     # Fits this small are slower on several threads, and a hundred times slower where the cores are shared.
-    with threadpool_limits(1):
-        for X in tqdm(data.X, desc="probe", unit="layer", leave=False, delay=2):
+    with threadpool_limits(1), tqdm(total=data.n_layers, desc="probe", unit="layer", leave=False, delay=2) as bar:
+        for X in data.X:
             wide = X.astype(np.float64)
             found.append([predict_held_out(estimator, wide, labels, folds) for labels, folds in runs])
+            bar.update()
     return [layer[0] for layer in found], [layer[1:] for layer in found]
 
 

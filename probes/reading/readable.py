@@ -10,7 +10,7 @@ from interp.errors import InputError
 from probes.estimators.linear import LogisticProbe
 from probes.reading.by_layer import Condition, held_out
 from probes.reading.controls import majority_accuracy, shuffled_labels
-from probes.reading.description_length import _compression, code_length
+from probes.reading.description_length import code_length
 from probes.reading.intervals import Estimate, accuracy_over_groups, measure_over_groups
 from probes.samples.data import Groups, Labels, Rows
 from probes.samples.split import group_folds
@@ -86,7 +86,7 @@ class Reading:
             code_length(X, run.labels, self.groups, [self.probe], seed=self.seed + number)
             for number, run in enumerate(runs)
         ]
-        return measure_over_groups([_compression(code) for code in codes], self.groups, seed=self.seed)
+        return measure_over_groups([code.compression_of for code in codes], self.groups, seed=self.seed)
 
 
 def some_samples(labels: Labels, groups: Groups, most: int, n_splits: int, *, seed: int = 0) -> Rows:

@@ -84,10 +84,12 @@ def sample_efficiency(
     # Fits this small are slower on several threads, and a hundred times slower where the cores are shared.
     with threadpool_limits(1):
         for name, draws in conditions.items():
-            curves = [
-                [[draw.predict(estimator, X.astype(np.float64), size) for draw in draws] for size in sizes]
-                for X in tqdm(data.X, desc=f"{name}curve", unit="layer", leave=False, delay=2)
-            ]
+            curves = []
+            with tqdm(total=data.n_layers, desc=f"{name}curve", unit="layer", leave=False, delay=2) as bar:
+                for X in data.X:
+                    wide = X.astype(np.float64)
+                    curves.append([[draw.predict(estimator, wide, size) for draw in draws] for size in sizes])
+                    bar.update()
             variables |= _by_size(name, curves, data.groups, seed) | _areas(name, curves, sizes, data.groups, seed)
     shape = (data.n_layers, len(sizes))
     variables["control_majority_accuracy"] = (_GRID, np.full(shape, majority_accuracy(data.labels)))

@@ -23,6 +23,7 @@ from probes.samples.labels import AnyLabels, Groups
 from probes.samples.row_digests import RowDigests, refuse_twins
 from probes.samples.shards import FORMAT, GROUPS, LABELS, MANIFEST, ShardedActivations, file_name
 from probes.tasks.task import ProbeTask
+from probes.tasks.wide import wide
 
 DTYPES = ("float16", "float32", "float64")
 
@@ -200,7 +201,7 @@ def capture_shards(
             if not len(here):
                 continue
             places = task.prompts[here] - rows.start, task.positions[here]
-            found = {site: captured[site][places].float().cpu().numpy() for site in sites}
+            found = {site: wide(captured[site][places]).cpu().numpy() for site in sites}
             batch = {site: values.reshape(len(here), -1) for site, values in found.items()}
             writer.write(batch, task.labels[here], task.groups[here])
     return ShardedActivations.open(directory)

@@ -14,6 +14,7 @@ from interp.sites import OUTPUT_KINDS, RESIDUAL_KINDS, Site
 from interp.types import Model
 from probes.reading.by_layer import probe_by_layer
 from probes.samples.data import Groups, LabelledActivations, Labels, Rows, check_labels
+from probes.tasks.wide import wide
 
 EMBEDDING = -1
 """Layer number of what enters the first block: the token (and position) embedding."""
@@ -121,14 +122,17 @@ def probe_task(
 
 
 def capture_samples(model: Model, task: ProbeTask, sites: list[Site]) -> Float[np.ndarray, "layer sample d_model"]:
-    """Capture the activations at the labelled positions, batch by batch, and keep nothing else."""
+    """Capture the activations at the labelled positions, batch by batch, and keep nothing else.
+
+    In float64 where the model is, else in float32.
+    """
     parts: list[np.ndarray] = []
     order: list[np.ndarray] = []
     for rows, captured in capture_batches(model, task.batch, sites):
         here = np.flatnonzero((task.prompts >= rows.start) & (task.prompts < rows.stop))
         prompts, positions = task.prompts[here] - rows.start, task.positions[here]
         parts.append(
-            np.stack([captured[site.whole][site.index][prompts, positions].float().cpu().numpy() for site in sites])
+            np.stack([wide(captured[site.whole][site.index][prompts, positions]).cpu().numpy() for site in sites])
         )
         order.append(here)
     back = np.argsort(np.concatenate(order))

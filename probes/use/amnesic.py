@@ -1,26 +1,27 @@
 """Amnesic probing: does the model's answer change when a concept is erased, and come back with the right label?"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 import xarray as xr
 from jaxtyping import Float
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from interp.errors import InputError
-from interp.models import provenance
 from interp.results import Result
-from interp.run import Intervention, Patch, Where
-from interp.sites import OUTPUT_KINDS, RESIDUAL_KINDS, Site
-from interp.statistics import bootstrap_interval, sign_flips
+from interp.run import Patch
+from interp.sites import Site
+from interp.statistics import sign_flips
 from interp.types import Model
 from probes.tasks.task import ProbeTask, capture_samples
-from probes.use.answers import Answer, Edits, answers, check_every_prompt, labelled
+from probes.use.about import call_of, notes_on, provenance_on
+from probes.use.answers import Answer, answers
 from probes.use.erasure import Eraser, leace, random_eraser
+from probes.use.labelled import Edits, at_labels, check_every_prompt, check_vectors, class_means, placed
+from probes.use.means import means
 from probes.use.nullspace import nullspace
 
 N_RANDOM = 10
@@ -102,34 +103,28 @@ def amnesic_probe(
     _check(task, sites, erase, n_random)
     activations = capture_samples(model, task, list(sites))
     moves, erasers = [], []
-    for site, X in zip(tqdm(sites, desc="erase", unit="site", leave=False, delay=2), activations, strict=True):
-        eraser = _eraser(X, task, erase, seed)
-        randoms = [random_eraser(X, eraser.rank, seed=seed + number) for number in range(n_random)]
-        read = answers(model, task.batch, answer, _arms(task, site, X, eraser, randoms))
-        plain = read.pop("plain")
-        moves.append(np.abs(np.stack([*read.values()]) - plain))
-        erasers.append(eraser)
+    with tqdm(total=len(sites), desc="erase", unit="site", leave=False, delay=2) as bar:
+        for site, X in zip(sites, activations, strict=True):
+            eraser = _eraser(X, task, erase, seed)
+            randoms = [random_eraser(X, eraser.rank, seed=seed + number) for number in range(n_random)]
+            read = answers(model, task.batch, answer, _arms(task, site, X, eraser, randoms))
+            plain = read.pop("plain")
+            moves.append(np.abs(np.stack([*read.values()]) - plain))
+            erasers.append(eraser)
+            bar.update()
+    call = call_of("amnesic_probe", task, answer, sites, erase=erase, n_random=n_random, seed=seed)
     return Result(
         kind="amnesic_probe",
         data=_dataset(np.stack(moves), sites, [eraser.rank for eraser in erasers], seed),
         unit=answer.unit,
         sign=f"A larger effect means that the answer moves more, either way. {answer.sign}",
         method=_METHOD.format(erased=_ERASED[erase]),
-        provenance=provenance(
-            model,
-            tokens=[task.batch.tokens, task.batch.mask, task.prompts, task.positions],
-            call=f"amnesic_probe({task.what!r}, {answer.name!r}, {[str(site) for site in sites]}, "
-            f"{erase=}, {n_random=}, {seed=})",
-            seed=seed,
-        ),
+        provenance=provenance_on(model, task, call, seed=seed),
         baselines={answer.name: float(plain.mean())},
-        notes={
-            "what": task.what,
-            "answer": answer.name,
-            "n_prompts": len(plain),
+        notes=notes_on(task, answer, _CONTROL.format(n_random=n_random))
+        | {
             "n_samples": len(task.labels),
             "erased_by": {str(site): eraser.how for site, eraser in zip(sites, erasers, strict=True)},
-            "control": _CONTROL.format(n_random=n_random),
         },
     )
 
@@ -151,11 +146,7 @@ def _check(task: ProbeTask, sites: Sequence[Site], erase: str, n_random: int) ->
         raise InputError(f"No erasure {erase!r}. Expected one of {list(_ERASED)}.")
     if not sites or n_random < 1:
         raise InputError(f"{len(sites)} sites and {n_random} random erasures. Expected at least one of each.")
-    if bad := [str(site) for site in sites if site.kind not in RESIDUAL_KINDS + OUTPUT_KINDS or site.pos is not None]:
-        raise InputError(
-            f"{bad[0]} holds no vector for each position. Expected one of {list(RESIDUAL_KINDS + OUTPUT_KINDS)}, "
-            "without a position: the task says which positions are meant."
-        )
+    check_vectors(sites, heads=False)
     check_every_prompt(task)
 
 
@@ -163,20 +154,13 @@ def _arms(
     task: ProbeTask, site: Site, X: Float[np.ndarray, "sample d_model"], eraser: Eraser, randoms: Sequence[Eraser]
 ) -> dict[str, Edits]:
     """The edits to compare, each at the labelled positions alone; the random ones come last."""
-    where, means = labelled(task), eraser.mean.expand(*task.batch.tokens.shape, -1).clone()
-    for label in np.unique(task.labels):
-        chosen = task.labels == label
-        means[task.prompts[chosen], task.positions[chosen]] = torch.from_numpy(X[chosen].mean(0, dtype=np.float64))
-
-    def at(make: Callable[[slice], Intervention]) -> Edits:
-        return lambda rows: {site: Where(make(rows), where[rows])}
-
+    own = placed(task, class_means(X, task.labels, task.labels), eraser.mean)
     found = {
-        "erased": at(lambda _: eraser),
-        "reinjected": at(lambda rows: Inject(eraser, means[rows])),
-        "everything": at(lambda _: Patch(eraser.mean)),
+        "erased": at_labels(task, site, lambda _: eraser),
+        "reinjected": at_labels(task, site, lambda rows: Inject(eraser, own[rows])),
+        "everything": at_labels(task, site, lambda _: Patch(eraser.mean)),
     }
-    return found | {f"random{n}": at(lambda _, one=one: one) for n, one in enumerate(randoms)}
+    return found | {f"random{n}": at_labels(task, site, lambda _, one=one: one) for n, one in enumerate(randoms)}
 
 
 def _dataset(
@@ -194,8 +178,7 @@ def _dataset(
     }
     variables: dict[str, Any] = {}
     for name, values in by_prompt.items():
-        low, high = bootstrap_interval(values.T, seed=seed)
-        variables |= {name: ("site", values.mean(1)), f"{name}_low": ("site", low), f"{name}_high": ("site", high)}
+        variables |= means(name, "site", values.T, seed=seed)
     flips = sign_flips((erased - control).T, seed=seed)
     variables |= {"p": ("site", flips.p), "p_corrected": ("site", flips.p_corrected)}
     variables["control_largest"] = ("site", randoms.mean(2).max(1))

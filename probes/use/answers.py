@@ -6,24 +6,22 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
-from torch import Tensor
+from jaxtyping import Float
 
 from interp.errors import InputError, ResultError
 from interp.metrics import Metric, as_metric, last_logits
 from interp.metrics.metric import reading
 from interp.prompts import PromptSet, TokenBatch
-from interp.run import Intervention, forward, intervene
-from interp.sites import Site
+from interp.run import forward, intervene
 from interp.types import Logits, Model, PerPrompt
 from probes.tasks.task import ProbeTask
+from probes.tasks.wide import wide
+from probes.use.labelled import Edits, labelled
 
 PROMPTS_AT_ONCE = 64
 
 Score = Callable[[Logits, Logits, slice], PerPrompt]
 """From the logits of some prompts, the logits of the same prompts with nothing changed, and which prompts they are."""
-Edits = Callable[[slice], Mapping[Site, Intervention]]
-"""What to change in the pass over some prompts; nothing where the mapping is empty."""
 
 
 @dataclass(frozen=True)
@@ -70,34 +68,13 @@ def next_token_divergence(task: ProbeTask) -> Answer:
     where = labelled(task)
 
     def score(logits: Logits, plain: Logits, rows: slice) -> PerPrompt:
-        before, now = _wide(plain).log_softmax(-1), _wide(logits).log_softmax(-1)
+        before, now = wide(plain).log_softmax(-1), wide(logits).log_softmax(-1)
         divergence = (before.exp() * (before - now)).sum(-1)
         chosen = where[rows].to(divergence.device)
         return torch.where(chosen, divergence, 0).sum(1) / chosen.sum(1)
 
     unit = "KL divergence of the next token (nats)"
     return Answer("kl", unit, "Larger: further from the model with nothing changed.", score)
-
-
-def labelled(task: ProbeTask) -> Bool[Tensor, "prompt pos"]:
-    """Which positions of which prompts the task labels."""
-    where = torch.zeros(task.batch.tokens.shape, dtype=torch.bool)
-    where[task.prompts, task.positions] = True
-    return where
-
-
-def check_every_prompt(task: ProbeTask) -> None:
-    """Refuse a task that leaves a prompt without a labelled position: nothing would be edited there.
-
-    Raises:
-        InputError: fewer than two prompts, or one without labels.
-    """
-    counts = np.bincount(task.prompts, minlength=len(task.batch))
-    if len(counts) < 2 or not counts.all():
-        raise InputError(
-            f"{int((counts == 0).sum())} of {len(counts)} prompts have no labelled position. Expected at least two "
-            "prompts, each with one. Leave the others out of the task."
-        )
 
 
 def answers(
@@ -116,31 +93,34 @@ def answers(
         SiteError: a site this model lacks, or whose edit has no effect on this architecture.
     """
     found: dict[str, list[np.ndarray]] = {"plain": [], **{name: [] for name in arms}}
-    for rows in _slices(len(batch)):
+    for rows in slices_of(len(batch)):
         plain = forward(model, batch[rows])
-        found["plain"].append(_read(answer, plain, plain, rows))
+        found["plain"].append(read_answer(answer, plain, plain, rows))
         for name, edits in arms.items():
             plan = edits(rows)
             with intervene(model, plan, times=1) if plan else nullcontext():
                 logits = forward(model, batch[rows])
-            found[name].append(_read(answer, logits, plain, rows))
+            found[name].append(read_answer(answer, logits, plain, rows))
     return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
-def _slices(n: int) -> Iterator[slice]:
+def slices_of(n: int) -> Iterator[slice]:
+    """Cut prompts into parts that run at once."""
     for start in range(0, n, PROMPTS_AT_ONCE):
         yield slice(start, min(start + PROMPTS_AT_ONCE, n))
 
 
-def _read(answer: Answer, logits: Logits, plain: Logits, rows: slice) -> Float[np.ndarray, " row"]:
+def read_answer(answer: Answer, logits: Logits, plain: Logits, rows: slice) -> Float[np.ndarray, " row"]:
+    """Read the answer off one pass.
+
+    Raises:
+        ResultError: an answer that is NaN or infinite.
+    """
     values = answer.score(logits, plain, rows).double().cpu().numpy()
     if not np.isfinite(values).all():
         raise ResultError(
             f"The answer {answer.name!r} is NaN or infinite for {int((~np.isfinite(values)).sum())} prompts. "
-            "Expected a number for each: give every prompt a labelled position, and a dtype such as float32."
+            "Expected a number for each: give every prompt a labelled position, a dtype such as float32, and where "
+            "something is added, smaller alphas."
         )
     return values
-
-
-def _wide(logits: Logits) -> Logits:
-    return logits if logits.dtype == torch.float64 else logits.float()

@@ -8,16 +8,17 @@ from jaxtyping import Float, Int
 from interp.errors import InputError
 from interp.metrics import Metric, as_metric
 from interp.metrics.metric import reading
-from interp.models import provenance
 from interp.prompts import PromptSet
 from interp.results import Result
 from interp.run import forward
-from interp.sites import OUTPUT_KINDS, RESIDUAL_KINDS, VECTOR_HEAD_KINDS, Site
+from interp.sites import Site
 from interp.types import Model
 from probes.tasks.task import ProbeTask, capture_samples
-from probes.use.answers import Answer, answers, check_every_prompt
-from probes.use.dose_run import Steps, run_doses, slices_of
+from probes.use.about import call_of, notes_on, provenance_on
+from probes.use.answers import Answer, answers, slices_of
+from probes.use.dose_run import Steps, run_doses
 from probes.use.dose_table import FEWEST_WITH_LOSS, check_toward, dose_dataset
+from probes.use.labelled import check_every_prompt, check_vectors
 
 ALPHAS = (-8.0, -4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0, 8.0)
 SMALLEST_LENGTH = 1e-10
@@ -95,7 +96,7 @@ def steer_by_probe(
         model: A hooked model.
         task: Labelled positions, at least one in each prompt; this is where it steers.
         answer: What the model says, such as `metric_answer(task, prompts)`.
-        site: Where to add: a residual stream, `attn_out`, `mlp_out`, or one head's `z`.
+        site: Where to add: a residual stream, `attn_out`, `mlp_out`, or one head's `q`, `k`, `v`, `z`.
         direction: In the coordinates of the activations, of any length: a probe's `direction()`.
         plan: Doses and controls.
         toward: For each prompt, the answer that would count as arrived: `corrupted_answers(model, prompts)`.
@@ -124,30 +125,18 @@ def steer_by_probe(
     doses = run_doses(model, task, answer, site, Steps(directions, sigma, plan.alphas, signs))
     with_loss = int(np.isfinite(doses.plain_loss).sum())
     loss = _LOSS.format(n=with_loss, of=len(task.batch)) if with_loss >= FEWEST_WITH_LOSS else _NO_LOSS
+    call = call_of("steer_by_probe", task, answer, site, alphas=plan.alphas, n_draws=plan.n_draws, seed=plan.seed)
     return Result(
         kind="probe_dose",
         data=dose_dataset(doses, plan.n_draws, sigma, toward, plan.seed),
         unit=answer.unit,
-        sign=f"Positive: adding the direction raises the answer. {answer.sign}",
+        sign=f"An effect above 0 means that adding the direction raises the answer. {answer.sign}",
         method=_METHOD.format(site=site, sigma=sigma),
-        provenance=provenance(
-            model,
-            tokens=[task.batch.tokens, task.batch.mask, task.prompts, task.positions],
-            call=f"steer_by_probe({task.what!r}, {answer.name!r}, '{site}', alphas={plan.alphas}, "
-            f"n_draws={plan.n_draws}, seed={plan.seed})",
-            seed=plan.seed,
-        ),
+        provenance=provenance_on(model, task, call, seed=plan.seed),
         baselines={answer.name: float(doses.plain.mean())}
         | ({"loss_nats": float(np.nanmean(doses.plain_loss))} if with_loss >= FEWEST_WITH_LOSS else {}),
-        notes={
-            "what": task.what,
-            "answer": answer.name,
-            "site": str(site),
-            "sigma": sigma,
-            "n_prompts": len(doses.plain),
-            "control": _CONTROL.format(n=plan.n_draws),
-            "loss_rise": loss,
-        },
+        notes=notes_on(task, answer, _CONTROL.format(n=plan.n_draws))
+        | {"site": str(site), "sigma": sigma, "loss_rise": loss},
     )
 
 
@@ -178,12 +167,7 @@ def corrupted_answers(
 
 
 def _check(task: ProbeTask, site: Site, plan: DosePlan) -> None:
-    whole = site.kind in RESIDUAL_KINDS + OUTPUT_KINDS
-    if site.pos is not None or not (whole or (site.kind in VECTOR_HEAD_KINDS and site.head is not None)):
-        raise InputError(
-            f"{site} holds no vector for each position. Expected one of {list(RESIDUAL_KINDS + OUTPUT_KINDS)} or one "
-            "head's z, without a position: the task says which positions are meant."
-        )
+    check_vectors([site], heads=True)
     check_every_prompt(task)
     if plan.signs is not None and len(plan.signs) != len(task.labels):
         raise InputError(f"{len(plan.signs)} signs for {len(task.labels)} samples. Give one for each.")

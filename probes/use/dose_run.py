@@ -1,6 +1,5 @@
 """Run a model under doses of several directions: its answer, and the loss of what it reads afterwards."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,8 +15,10 @@ from interp.run import forward, intervene
 from interp.sites import Site
 from interp.types import Logits, Model
 from probes.tasks.task import ProbeTask
-from probes.use.answers import PROMPTS_AT_ONCE, Answer, labelled
+from probes.tasks.wide import wide
+from probes.use.answers import Answer, read_answer, slices_of
 from probes.use.dose_table import Doses
+from probes.use.labelled import labelled
 
 
 @dataclass(frozen=True)
@@ -55,31 +56,26 @@ def run_doses(model: Model, task: ProbeTask, answer: Answer, site: Site, steps: 
     """
     amounts = torch.zeros(task.batch.tokens.shape, dtype=torch.float64)
     amounts[task.prompts, task.positions] = torch.from_numpy(steps.signs)
-    counted = _tokens_after(task)
+    counted, directions = _tokens_after(task), torch.from_numpy(steps.directions)
     shape = (len(steps.alphas), len(steps.directions), len(task.batch))
     values, losses = np.empty(shape), np.empty(shape)
     plain_values, plain_losses = np.empty(shape[2]), np.empty(shape[2])
-    bar = tqdm(total=shape[2] * shape[0], desc="steer", unit="dose", leave=False, delay=2)
-    for rows in slices_of(len(task.batch)):
-        batch = task.batch[rows]
-        plain = forward(model, batch)
-        plain_values[rows] = _values(answer, plain, plain, rows)
-        plain_losses[rows] = _losses(plain, batch, counted[rows])
-        for number, alpha in enumerate(steps.alphas):
-            for arm, direction in enumerate(torch.from_numpy(steps.directions)):
-                if alpha == 0 and arm:  # nothing is added, whatever the direction
-                    values[number, arm, rows], losses[number, arm, rows] = (
-                        values[number, 0, rows],
-                        losses[number, 0, rows],
-                    )
-                    continue
-                push = Push(direction, amounts[rows] * (alpha * steps.sigma))
-                with intervene(model, {site: push}, times=1):
-                    logits = forward(model, batch)
-                values[number, arm, rows] = _values(answer, logits, plain, rows)
-                losses[number, arm, rows] = _losses(logits, batch, counted[rows])
-            bar.update(len(batch))
-    bar.close()
+    with tqdm(total=shape[2] * shape[0], desc="steer", unit="dose", leave=False, delay=2) as bar:
+        for rows in slices_of(len(task.batch)):
+            batch = task.batch[rows]
+            plain = forward(model, batch)
+            plain_values[rows] = read_answer(answer, plain, plain, rows)
+            plain_losses[rows] = _losses(plain, batch, counted[rows])
+            for number, alpha in enumerate(steps.alphas):
+                # At 0 nothing is added, whatever the direction: one pass stands for all of them.
+                for arm, direction in enumerate(directions if alpha else directions[:1]):
+                    push = Push(direction, amounts[rows] * (alpha * steps.sigma))
+                    with intervene(model, {site: push}, times=1):
+                        logits = forward(model, batch)
+                    arms = slice(arm, arm + 1 if alpha else None)
+                    values[number, arms, rows] = read_answer(answer, logits, plain, rows)
+                    losses[number, arms, rows] = _losses(logits, batch, counted[rows])
+                bar.update(len(batch))
     return Doses(np.array(steps.alphas, float), plain_values, values, plain_losses, losses)
 
 
@@ -96,26 +92,9 @@ def _losses(logits: Logits, batch: TokenBatch, counted: Bool[Tensor, "batch pos"
     row, pos = counted.nonzero(as_tuple=True)
     chosen = logits[row.to(logits.device), pos.to(logits.device)]
     following = torch.from_numpy(batch.tokens)[row, pos + 1].to(logits.device)
-    wide = chosen if chosen.dtype == torch.float64 else chosen.float()
-    each = cross_entropy(wide, following, reduction="none").double().cpu().numpy()
+    each = cross_entropy(wide(chosen), following, reduction="none").double().cpu().numpy()
     if not np.isfinite(each).all():
         raise ResultError("The loss is NaN or infinite under a dose. Give smaller alphas, or a dtype such as float32.")
     counts = np.bincount(row, minlength=len(batch)).astype(float)
     counts[counts == 0] = np.nan
     return np.bincount(row, weights=each, minlength=len(batch)) / counts
-
-
-def _values(answer: Answer, logits: Logits, plain: Logits, rows: slice) -> Float[np.ndarray, " batch"]:
-    values = answer.score(logits, plain, rows).double().cpu().numpy()
-    if not np.isfinite(values).all():
-        raise ResultError(
-            f"The answer {answer.name!r} is NaN or infinite for {int((~np.isfinite(values)).sum())} prompts. "
-            "Give smaller alphas, or a dtype such as float32."
-        )
-    return values
-
-
-def slices_of(n: int) -> Iterator[slice]:
-    """Cut prompts into parts that run at once."""
-    for start in range(0, n, PROMPTS_AT_ONCE):
-        yield slice(start, min(start + PROMPTS_AT_ONCE, n))

@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from interp.errors import InputError
 from interp.statistics import N_RESAMPLES, bootstrap_interval, sign_flips
+from probes.use.means import means
 
 FEWEST_WITH_LOSS = 2
 """Prompts that an interval of the loss needs."""
@@ -34,18 +35,17 @@ def dose_dataset(
     """Turn answers by dose into the variables of the result."""
     effects = doses.values - doses.plain
     arms = {"random": slice(1, 1 + n_draws), "orthogonal": slice(1 + n_draws, None)}
-    variables = _with_interval("effect", "alpha", effects[:, 0], seed)
+    variables = _beside_controls("effect", "control_{}", effects, arms, seed)
     for kind, chosen in arms.items():
-        variables |= _with_interval(f"control_{kind}", "alpha", effects[:, chosen].mean(1), seed)
         by_draw = effects[:, chosen].mean(2)
         variables[f"control_{kind}_largest"] = ("alpha", np.abs(by_draw).max(1))
         variables[f"control_{kind}_by_draw"] = (("alpha", "draw"), by_draw)
-    variables |= _with_interval("answer", "alpha", doses.values[:, 0], seed)
+    variables |= means("answer", "alpha", doses.values[:, 0].T, seed=seed)
     variables["step"] = ("alpha", doses.alphas * sigma)
     variables |= _losses(doses, arms, seed)
     variables |= _contrasts(doses.alphas, effects, arms, seed)
     variables |= _slopes(doses.alphas, effects, arms, seed)
-    variables |= _with_interval("monotonicity", (), kendall_tau(doses.alphas, doses.values[:, 0])[None], seed)
+    variables |= means("monotonicity", (), kendall_tau(doses.alphas, doses.values[:, 0]), seed=seed)
     if toward is not None:
         variables |= _indirect_effect(effects[:, 0], toward - doses.plain, seed)
     sizes = doses.alphas[doses.alphas > 0]
@@ -85,13 +85,14 @@ def kendall_tau(
     return ordered.mean(0)
 
 
-def _with_interval(
-    name: str, dim: str | tuple[()], values: Float[np.ndarray, "cell prompt"], seed: int
+def _beside_controls(
+    name: str, control: str, values: Float[np.ndarray, "alpha arm prompt"], arms: dict[str, slice], seed: int
 ) -> dict[str, Any]:
-    """Mean over prompts with its ends, by cell; a single number where there is no dimension."""
-    low, high = bootstrap_interval(values.T, seed=seed)
-    parts = {name: values.mean(1), f"{name}_low": low, f"{name}_high": high}
-    return {part: (dim, array if dim else array[0]) for part, array in parts.items()}
+    """Means over prompts for the probe's direction, and over the draws of each kind of control."""
+    variables = means(name, "alpha", values[:, 0].T, seed=seed)
+    for kind, chosen in arms.items():
+        variables |= means(control.format(kind), "alpha", values[:, chosen].mean(1).T, seed=seed)
+    return variables
 
 
 def _losses(doses: Doses, arms: dict[str, slice], seed: int) -> dict[str, Any]:
@@ -99,10 +100,7 @@ def _losses(doses: Doses, arms: dict[str, slice], seed: int) -> dict[str, Any]:
     if known.sum() < FEWEST_WITH_LOSS:
         return {}
     rises = (doses.losses - doses.plain_loss)[:, :, known]
-    variables = _with_interval("loss_rise", "alpha", rises[:, 0], seed)
-    for kind, chosen in arms.items():
-        variables |= _with_interval(f"control_{kind}_loss_rise", "alpha", rises[:, chosen].mean(1), seed)
-    return variables
+    return _beside_controls("loss_rise", "control_{}_loss_rise", rises, arms, seed)
 
 
 def _contrasts(
@@ -119,7 +117,7 @@ def _contrasts(
     cells |= {f"above_{kind}": turned[:, 0] - turned[:, chosen].mean(1) for kind, chosen in arms.items()}
     variables: dict[str, Any] = {}
     for name, values in cells.items():
-        variables |= _with_interval(name, "magnitude", values, seed)
+        variables |= means(name, "magnitude", values.T, seed=seed)
     flips = sign_flips(np.stack([*cells.values()]).transpose(2, 0, 1), seed=seed)
     for number, name in enumerate(cells):
         variables |= {
@@ -139,7 +137,7 @@ def _slopes(
 ) -> dict[str, Any]:
     # Alphas come in pairs around 0, so that an intercept would not change the slope.
     slopes = np.einsum("a,amp->mp", alphas, effects) / (alphas**2).sum()
-    variables = _with_interval("slope", (), slopes[:1], seed)
+    variables = means("slope", (), slopes[0], seed=seed)
     variables["slope_p"] = ((), sign_flips(slopes[0], seed=seed).p)
     for kind, chosen in arms.items():
         variables[f"control_{kind}_slope"] = ("draw", slopes[chosen].mean(1))

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from interp.errors import InputError
 from probes.samples.data import check_labels
+from probes.tasks.wide import wide
 
 SMALLEST_SINGULAR_VALUE = 1e-8
 """Of the whitened cross-covariance with standardised labels, where 1 is a perfect correlation: what is below is
@@ -64,9 +65,9 @@ class Eraser:
                 f"This eraser ({self.how}) was fitted to vectors of width {len(self.mean)}, and the activation has "
                 f"{activation.shape[-1]}. Use it at the site whose activations it was fitted to."
             )
-        wide = activation if activation.dtype == torch.float64 else activation.float()
-        left, right, mean = (part.to(wide) for part in (self.left, self.right, self.mean))
-        return (wide - mean) @ right.T @ left.T
+        here = wide(activation)
+        left, right, mean = (part.to(here) for part in (self.left, self.right, self.mean))
+        return (here - mean) @ right.T @ left.T
 
     def __call__(self, activation: Float[Tensor, "*place d_model"]) -> Float[Tensor, "*place d_model"]:
         return (activation - self.removed(activation)).to(activation.dtype)

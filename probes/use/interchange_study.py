@@ -16,7 +16,8 @@ from interp.errors import InputError
 from interp.prompts import PromptSet
 from interp.run.interchange import Interchange, Training, arbitrary_targets
 from interp.run.subspaces import mean_difference
-from interp.statistics import bootstrap_interval, sign_flips
+from interp.statistics import sign_flips
+from probes.use.means import means
 
 DAS, MEANS = "das", "mean_difference"
 FEWEST_PAIRS = 4
@@ -116,21 +117,24 @@ class Study:
     def bases(self, given: Mapping[str, AnyBasis]) -> dict[str, AnyBasis]:
         """Subspaces to exchange: learned, between the means, and those given."""
         side, plan = self.train, self.plan
-        means = mean_difference(torch.cat([side.at.base, side.at.source]), side.answers.reshape(-1), rank=plan.rank)
+        between = mean_difference(torch.cat([side.at.base, side.at.source]), side.answers.reshape(-1), rank=plan.rank)
         learned = side.at.learn(side.answers[1], plan.training()).basis
-        return {DAS: learned, MEANS: means} | dict(given)
+        return {DAS: learned, MEANS: between} | dict(given)
 
     def measure(self, bases: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """By subspace and held-out pair: flips and effects, and those of the placebos; and the controls of DAS."""
         at, plain = self.test.at, self.test.toward_source(self.test.at.plain())
         found: dict[str, list[np.ndarray]] = {name: [] for name in ("iia", "effect", "placebo", "placebo_effect")}
-        for basis in tqdm(bases.values(), desc="interchange", unit="subspace", leave=False, delay=2):
-            swapped = at.swapped(basis)
-            placebos = [at.placebo(basis, seed=self.plan.seed + number) for number in range(self.plan.n_placebos)]
-            found["iia"].append(self.test.flips(swapped).astype(float))
-            found["effect"].append(self.test.toward_source(swapped) - plain)
-            found["placebo"].append(np.mean([self.test.flips(one) for one in placebos], axis=0))
-            found["placebo_effect"].append(np.mean([self.test.toward_source(one) - plain for one in placebos], axis=0))
+        with tqdm(total=len(bases), desc="interchange", unit="subspace", leave=False, delay=2) as bar:
+            for basis in bases.values():
+                swapped = at.swapped(basis)
+                placebos = [at.placebo(basis, seed=self.plan.seed + number) for number in range(self.plan.n_placebos)]
+                moves = [self.test.toward_source(one) - plain for one in placebos]
+                found["iia"].append(self.test.flips(swapped).astype(float))
+                found["effect"].append(self.test.toward_source(swapped) - plain)
+                found["placebo"].append(np.mean([self.test.flips(one) for one in placebos], axis=0))
+                found["placebo_effect"].append(np.mean(moves, axis=0))
+                bar.update()
         whole = at.swapped(np.eye(at.d_model))
         return (
             {name: np.stack(parts) for name, parts in found.items()}
@@ -171,10 +175,7 @@ def interchange_dataset(found: dict[str, np.ndarray], bases: Mapping[str, np.nda
 
     def add(name: str, values: np.ndarray) -> None:
         """Values by pair (last axis), with or without subspaces before it."""
-        dims = ("subspace",) if values.ndim > 1 else ()
-        low, high = bootstrap_interval(values.T, seed=seed)
-        parts = {name: values.mean(-1), f"{name}_low": low, f"{name}_high": high}
-        variables.update({part: (dims, np.asarray(array)) for part, array in parts.items()})
+        variables.update(means(name, ("subspace",) if values.ndim > 1 else (), values.T, seed=seed))
 
     names = {"iia": "iia", "placebo": "control_placebo", "effect": "effect", "placebo_effect": "control_placebo_effect"}
     names |= {"everything": "everything", "fit": "fit"}

@@ -1,27 +1,27 @@
 """Does a model's answer follow a label? Put another label's part into the activations, beside the right one's."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 import xarray as xr
 from jaxtyping import Float
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from interp.errors import InputError
-from interp.models import provenance
 from interp.results import RAN, Result
-from interp.run import Intervention, Where
-from interp.sites import OUTPUT_KINDS, RESIDUAL_KINDS, VECTOR_HEAD_KINDS, Site
-from interp.statistics import bootstrap_interval, sign_flips
+from interp.sites import Site
+from interp.statistics import sign_flips
 from interp.types import Model
 from probes.samples.data import Labels
 from probes.tasks.task import ProbeTask, capture_samples
+from probes.use.about import call_of, notes_on, provenance_on
 from probes.use.amnesic import Inject
-from probes.use.answers import Answer, Edits, answers, check_every_prompt, labelled
+from probes.use.answers import Answer, answers
 from probes.use.erasure import Eraser, leace, random_eraser
+from probes.use.labelled import Edits, at_labels, check_every_prompt, check_vectors, class_means, placed
+from probes.use.means import means
 
 N_RANDOM = 10
 ARMS, _CELL = ("reinjected", "random"), ("site", "arm")
@@ -75,34 +75,26 @@ def label_swap(
     """
     check_swap(task, sites, n_random)
     moves, about = [], []
-    for site in tqdm(sites, desc="swap", unit="site", leave=False, delay=2):
-        X = capture_samples(model, task, [site])[0].astype(np.float64)
-        eraser = leace(X, task.labels)
-        randoms = _randoms(X, eraser.rank, n_random, seed)
-        read = answers(model, task.batch, answer, _arms(task, site, X, (eraser, *randoms), seed))
-        plain = read.pop("plain")
-        moves.append({name: np.abs(values - plain) for name, values in read.items()})
-        about.append({"rank": eraser.rank})
+    with tqdm(total=len(sites), desc="swap", unit="site", leave=False, delay=2) as bar:
+        for site in sites:
+            X = capture_samples(model, task, [site])[0].astype(np.float64)
+            eraser = leace(X, task.labels)
+            randoms = _randoms(X, eraser.rank, n_random, seed)
+            read = answers(model, task.batch, answer, _arms(task, site, X, (eraser, *randoms), seed))
+            plain = read.pop("plain")
+            moves.append({name: np.abs(values - plain) for name, values in read.items()})
+            about.append({"rank": eraser.rank})
+            bar.update()
+    call = call_of("label_swap", task, answer, sites, n_random=n_random, seed=seed)
     return Result(
         kind="label_swap",
         data=_dataset(moves, about, sites, seed),
         unit=answer.unit,
         sign=f"A larger number means that the answer moves more, either way. {answer.sign}",
         method=_METHOD,
-        provenance=provenance(
-            model,
-            tokens=[task.batch.tokens, task.batch.mask, task.prompts, task.positions],
-            call=f"label_swap({task.what!r}, {answer.name!r}, {[str(site) for site in sites]}, {n_random=}, {seed=})",
-            seed=seed,
-        ),
+        provenance=provenance_on(model, task, call, seed=seed),
         baselines={answer.name: float(plain.mean())},
-        notes={
-            "what": task.what,
-            "answer": answer.name,
-            "n_prompts": len(plain),
-            "n_samples": len(task.labels),
-            "control": _CONTROL.format(n_random=n_random),
-        },
+        notes=notes_on(task, answer, _CONTROL.format(n_random=n_random)) | {"n_samples": len(task.labels)},
     )
 
 
@@ -110,15 +102,7 @@ def check_swap(task: ProbeTask, sites: Sequence[Site], n_random: int) -> None:
     """Refuse sites and tasks that labels cannot be swapped in, before anything is run."""
     if not sites or n_random < 1:
         raise InputError(f"{len(sites)} sites and {n_random} random draws. Expected at least one of each.")
-    for site in sites:
-        is_vector = site.kind in RESIDUAL_KINDS + OUTPUT_KINDS or (
-            site.kind in VECTOR_HEAD_KINDS and site.head is not None
-        )
-        if not is_vector or site.pos is not None:
-            raise InputError(
-                f"{site} holds no vector for each position. Expected one of {list(RESIDUAL_KINDS + OUTPUT_KINDS)}, or "
-                f"one head's {list(VECTOR_HEAD_KINDS)}, without a position: the task says which positions are meant."
-            )
+    check_vectors(sites, heads=True)
     check_every_prompt(task)
 
 
@@ -140,30 +124,20 @@ def _arms(
     task: ProbeTask, site: Site, X: Float[np.ndarray, "sample d"], erasers: Sequence[Eraser], seed: int
 ) -> dict[str, Edits]:
     """The edits to compare, each at the labelled positions alone; the random ones come last."""
-    where, eraser = labelled(task), erasers[0]
-
-    def placed(rows: Float[np.ndarray, "sample d"]) -> Float[Tensor, "prompt pos d"]:
-        means = eraser.mean.expand(*task.batch.tokens.shape, -1).clone()
-        means[task.prompts, task.positions] = torch.from_numpy(rows)
-        return means
-
-    mean_of = {label: X[task.labels == label].mean(0) for label in np.unique(task.labels).tolist()}
-    right, wrong = (
-        placed(np.stack([mean_of[label] for label in labels.tolist()]))
-        for labels in (task.labels, wrong_labels(task.labels, seed=seed))
+    eraser = erasers[0]
+    right, wrong, own = (
+        placed(task, rows, eraser.mean)
+        for rows in (
+            class_means(X, task.labels, task.labels),
+            class_means(X, task.labels, wrong_labels(task.labels, seed=seed)),
+            X,
+        )
     )
 
-    def at(make: Callable[[slice], Intervention]) -> Edits:
-        return lambda rows: {site: Where(make(rows), where[rows])}
-
     def inject(one: Eraser, values: Tensor) -> Edits:
-        return at(lambda rows: Inject(one, values[rows]))
+        return at_labels(task, site, lambda rows: Inject(one, values[rows]))
 
-    found = {
-        "swapped": inject(eraser, wrong),
-        "reinjected": inject(eraser, right),
-        "rounding": inject(eraser, placed(X)),
-    }
+    found = {"swapped": inject(eraser, wrong), "reinjected": inject(eraser, right), "rounding": inject(eraser, own)}
     return found | {f"random{number}": inject(one, wrong) for number, one in enumerate(erasers[1:])}
 
 
@@ -178,9 +152,9 @@ def _dataset(
     above, ran = swapped[..., None] - control, np.isfinite(control).all(0)
     rounding = np.array([each["rounding"].max() for each in moves])
     variables: dict[str, Any] = {
-        **_with_interval("swapped", ("site",), swapped, seed),
-        **_with_interval("control", _CELL, control, seed),
-        **_with_interval("above_control", _CELL, above, seed),
+        **means("swapped", "site", swapped, seed=seed),
+        **means("control", _CELL, control, seed=seed),
+        **means("above_control", _CELL, above, seed=seed),
         "rounding": ("site", rounding),
         RAN: (_CELL, ran),
     }
@@ -199,10 +173,3 @@ def _random_mean(moves: dict[str, Float[np.ndarray, " prompt"]]) -> Float[np.nda
     """Mean over the random draws; NaN where there was none."""
     draws = [values for name, values in moves.items() if name.startswith("random")]
     return np.mean(draws, 0) if draws else np.full_like(moves["swapped"], np.nan)
-
-
-def _with_interval(
-    name: str, dims: tuple[str, ...], values: Float[np.ndarray, "prompt ..."], seed: int
-) -> dict[str, Any]:
-    low, high = bootstrap_interval(values, seed=seed)
-    return {name: (dims, values.mean(0)), f"{name}_low": (dims, low), f"{name}_high": (dims, high)}

@@ -9,7 +9,8 @@ from jaxtyping import Float
 from interp.errors import InputError
 from interp.types import Logits, PerPrompt
 from probes.tasks.task import ProbeTask
-from probes.use.answers import Answer, labelled
+from probes.use.answers import Answer
+from probes.use.labelled import labelled
 
 
 def next_language_answer(

@@ -110,21 +110,22 @@ class _Rounds:
         found: list[Estimate] = []
         majority = majority_accuracy(self.labels[self.fold.test])
         stopped: Stop = "max_rounds"
-        bar = tqdm(range(max_rounds + 1), desc="project out", unit="round", leave=False, delay=2)
-        for number in bar:
-            estimate, read = self._classify(basis)
-            found.append(estimate)
-            if estimate.low <= majority:
-                stopped = "majority"
-                break
-            if number == max_rounds:
-                break
-            wider = _widened(basis, read)
-            if wider.shape[1] == basis.shape[1] or wider.shape[1] == len(basis):
-                stopped = "nothing_left"
-                break
-            basis = wider
-        bar.close()
+        # Without a total: how many rounds it takes is not known before.
+        with tqdm(desc="project out", unit="round", leave=False, delay=2) as bar:
+            for number in range(max_rounds + 1):
+                estimate, read = self._classify(basis)
+                found.append(estimate)
+                if estimate.low <= majority:
+                    stopped = "majority"
+                    break
+                if number == max_rounds:
+                    break
+                wider = _widened(basis, read)
+                if wider.shape[1] == basis.shape[1] or wider.shape[1] == len(basis):
+                    stopped = "nothing_left"
+                    break
+                basis = wider
+                bar.update()
         return self._fit(basis, found, majority, stopped)
 
     def _classify(self, basis: Float[np.ndarray, "d_model rank"]) -> tuple[Estimate, Float[np.ndarray, "row d_model"]]:

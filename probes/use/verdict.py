@@ -15,6 +15,7 @@ from probes.estimators.linear import LogisticProbe
 from probes.reading.by_layer import as_variables
 from probes.reading.readable import Readable, Reading, some_samples
 from probes.tasks.task import ProbeTask, capture_samples
+from probes.use.about import call_of
 from probes.use.answers import Answer
 from probes.use.label_swap import N_RANDOM, check_swap, label_swap
 
@@ -71,8 +72,10 @@ def probe_verdict(
     probe, chosen = LogisticProbe(), some_samples(task.labels, task.groups, MOST_SAMPLES, n_splits, seed=seed)
     reading = Reading.of(task.labels[chosen], task.groups[chosen], probe, n_splits=n_splits, seed=seed)
     read = []
-    for site in tqdm(sites, desc="read", unit="site", leave=False, delay=2):
-        read.append(reading.read(capture_samples(model, task, [site])[0][chosen].astype(np.float64)))
+    with tqdm(total=len(sites), desc="read", unit="site", leave=False, delay=2) as bar:
+        for site in sites:
+            read.append(reading.read(capture_samples(model, task, [site])[0][chosen].astype(np.float64)))
+            bar.update()
     swap = label_swap(model, task, answer, sites, n_random=n_random, seed=seed)
     data = _dataset(read, sites, swap.data)
     return replace(
@@ -82,8 +85,7 @@ def probe_verdict(
         method=_METHOD.format(C=probe.C, n_splits=n_splits, most=MOST_SAMPLES) + swap.method,
         provenance=replace(
             swap.provenance,
-            call=f"probe_verdict({task.what!r}, {answer.name!r}, {[str(site) for site in sites]}, {n_splits=}, "
-            f"{n_random=}, {seed=})",
+            call=call_of("probe_verdict", task, answer, sites, n_splits=n_splits, n_random=n_random, seed=seed),
         ),
         notes=swap.notes | {"n_read": len(chosen)},
     )

@@ -25,7 +25,6 @@ from interp.models.zoo.corpus import read_aligned
 from interp.models.zoo.texts import read_sentences
 from interp.neurons.next_language import learn_vocabulary
 from interp.results import Result
-from interp.run import Where
 from interp.sites import Site
 from interp.statistics import bootstrap_interval
 from probes.tasks.conllu import read_parts_of_speech
@@ -40,8 +39,9 @@ from probes.tasks.ready_tasks import (
 from probes.tasks.task import ProbeTask, capture_samples, probe_task
 from probes.tasks.task_sources import text_language_task, token_language_task
 from probes.use.amnesic import N_RANDOM, amnesic_probe
-from probes.use.answers import Answer, Edits, answers, labelled
-from probes.use.erasure import Eraser, leace, random_eraser
+from probes.use.answers import Answer, answers
+from probes.use.erasure import leace, random_eraser
+from probes.use.labelled import at_labels
 from probes.use.language_answer import next_language_answer
 
 LANGUAGES = ("en", "fr", "de", "es")
@@ -124,16 +124,12 @@ def held_out(corpus: Path | None, n: int) -> dict[str, Any]:
     for site, X in zip(SITES, capture_samples(model(), fitted, SITES), strict=True):
         eraser = leace(X, fitted.labels)
         erasers = {"erased": eraser} | {f"random{k}": random_eraser(X, eraser.rank, seed=k) for k in range(N_RANDOM)}
-        read = answers(model(), task.batch, answer, {name: _at(task, site, one) for name, one in erasers.items()})
+        arms = {name: at_labels(task, site, lambda _, one=one: one) for name, one in erasers.items()}
+        read = answers(model(), task.batch, answer, arms)
         moves = {name: values - read["plain"] for name, values in read.items() if name != "plain"}
         control = np.mean([moves[f"random{k}"] for k in range(N_RANDOM)], 0)
         found.append({"site": str(site), **_with_intervals(moves["erased"], control)})
     return {"baseline": rounded(read["plain"].mean()), "n_prompts": len(task.batch), "sites": found}
-
-
-def _at(task: ProbeTask, site: Site, eraser: Eraser) -> Edits:
-    where = labelled(task)
-    return lambda rows: {site: Where(eraser, where[rows])}
 
 
 def _with_intervals(erased: np.ndarray, control: np.ndarray) -> dict[str, Any]:

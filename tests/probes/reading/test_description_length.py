@@ -9,10 +9,12 @@ from sklearn.metrics import log_loss
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from tqdm.auto import tqdm
 
 from interp.errors import InputError
 from interp.results import Provenance, Result
 from probes import LabelledActivations, LogisticProbe
+from probes.reading import description_length as module
 from probes.reading.controls import shuffled_labels
 from probes.reading.description_length import (
     PORTIONS,
@@ -200,3 +202,47 @@ def test_many_classes_and_few_samples_are_coded_without_a_warning():
     X = rng.normal(size=(180, 8)) + 4 * rng.normal(size=(30, 8))[labels]
     code = code_length(X, labels, np.arange(180), [LogisticProbe(C=1.0)])
     assert 1 < code.compression < 10
+
+
+@pytest.fixture
+def eager_bars(monkeypatch):
+    """Show bars at once, not after two seconds."""
+    monkeypatch.setattr(module, "tqdm", lambda *given, **named: tqdm(*given, **(named | {"delay": 0})))
+
+
+def left_on_screen(written: str) -> str:
+    """What a terminal shows of one line that was written over and over."""
+    line = ""
+    for piece in written.split("\r"):
+        line = piece + line[len(piece) :]
+    return line.strip()
+
+
+@pytest.mark.usefixtures("eager_bars")
+def test_no_bar_is_left_by_a_run_that_ends(planted, capsys):
+    description_length(planted, PROBE, MADE_BY, n_orders=2)
+    written = capsys.readouterr().err
+    assert "code: 100%" in written
+    assert left_on_screen(written) == ""
+
+
+@pytest.mark.usefixtures("eager_bars")
+def test_no_bar_is_left_by_a_run_that_is_refused_while_its_error_is_held(planted, capsys):
+    with pytest.raises(InputError, match="did not converge") as held:
+        description_length(planted, LogisticProbe(max_iter=1), MADE_BY, n_orders=2)
+    assert held.traceback
+    written = capsys.readouterr().err
+    assert "code:   0%" in written
+    assert left_on_screen(written) == ""
+
+
+def test_in_a_notebook_no_bar_is_put_up_by_an_error_before_its_time(planted, monkeypatch):
+    """Shown there, a bar that stopped early stays, in red; one that goes over an iterable shows itself to do so."""
+    notebook = pytest.importorskip("tqdm.notebook")
+    pytest.importorskip("ipywidgets")
+    shown = []
+    monkeypatch.setattr(notebook, "display", shown.append)
+    monkeypatch.setattr(module, "tqdm", lambda *given, **named: notebook.tqdm(*given, **(named | {"delay": 3600})))
+    with pytest.raises(InputError, match="did not converge"):
+        description_length(planted, LogisticProbe(max_iter=1), MADE_BY, n_orders=2)
+    assert shown == []

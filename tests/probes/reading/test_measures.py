@@ -6,7 +6,7 @@ from sklearn import metrics
 
 from interp.errors import InputError
 from probes.reading.held_out import Predictions, predict_prior
-from probes.reading.intervals import accuracy_over_groups, measure_over_groups
+from probes.reading.intervals import accuracy_over_groups, mean_of, measure_over_groups
 from probes.reading.measures import (
     CLASSIFICATION,
     N_BINS,
@@ -51,6 +51,15 @@ def by_sklearn(predictions: Predictions, weights: np.ndarray) -> dict[str, float
         "log_loss_nats": metrics.log_loss(truth, p, **w),
         "brier": brier,
     }
+
+
+def test_by_hand_the_mean_of_all_and_of_some():
+    """Drawn 2, 0 and 1 times: (2 x 1 + 6) / 3 of all, 6 of the last two, and nothing of the second."""
+    values, weights = np.array([1.0, 4.0, 6.0]), np.array([[2.0, 0.0, 1.0]])
+    assert mean_of(values)(weights) == pytest.approx([8 / 3])
+    assert mean_of(values, np.array([False, True, True]))(weights) == pytest.approx([6])
+    assert np.isnan(mean_of(values, np.array([False, True, False]))(weights)).all()
+    assert mean_of(np.array([True, False, False]))(weights) == pytest.approx([2 / 3])
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])

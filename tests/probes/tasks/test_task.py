@@ -12,6 +12,7 @@ from interp.prompts import TokenBatch
 from interp.run.capture import MOST_ROWS
 from interp.sites import Site
 from probes import ProbeTask, probe_task, token_language_task
+from probes.tasks.shard_writer import capture_shards
 from probes.tasks.task import capture_samples
 
 WORDS = {
@@ -66,6 +67,18 @@ def test_captured_samples_are_those_of_each_prompt_alone(family, family_model):
         for layer, site in enumerate(sites):
             wanted = cache[site.hook_name][0, task.positions[sample]].float().numpy()
             np.testing.assert_allclose(captured[layer, sample], wanted, atol=2e-4, rtol=2e-4)
+
+
+@pytest.mark.parametrize(("held", "kept"), [("float64", "float64"), ("float32", "float32"), ("bfloat16", "float32")])
+def test_a_capture_is_as_wide_as_the_model_and_at_least_float32(family_directory, task, tmp_path, held, kept):
+    model = load_model(str(family_directory("gpt2")), dtype=held)
+    site = Site(1, "resid_post")
+    captured = capture_samples(model, task, [site])
+    assert captured.dtype == kept
+    # Rounded to float32 on the way, every number of a float64 model would be a float32.
+    assert (captured.astype(np.float32) == captured).all() == (kept == "float32")
+    shards = capture_shards(model, task, [site], tmp_path / "shards", dtype="float64")
+    np.testing.assert_array_equal(shards.cell(1, "resid_post"), captured[0])
 
 
 def test_samples_may_stand_in_any_order_over_several_batches(tiny):

@@ -24,7 +24,8 @@ from probes import (
     token_language_task,
 )
 from probes.tasks.task import capture_samples
-from probes.use.answers import answers, labelled
+from probes.use.answers import answers
+from probes.use.labelled import labelled
 
 N, GAIN = 200, 10.0
 BEFORE, AFTER = Site(0, "resid_pre"), Site(0, "resid_post")

@@ -223,13 +223,18 @@ def test_it_can_be_kept_and_says_what_its_controls_are(steered, tmp_path):
     assert Result.load(steered.save(tmp_path / "dose.safetensors")).data.equals(steered.data)
 
 
+def test_its_sign_says_once_what_positive_means(steered):
+    assert steered.sign.count("Positive") == 1
+    assert "adding the direction raises the answer" in steered.sign
+
+
 def test_no_hook_stays_after_an_exception(tiny, spoken):
     def score(logits, plain, rows):
         return logits[:, 0, 0] * (torch.nan if logits is not plain else 1)
 
     answer, direction = Answer("spoilt", "nats", "Larger.", score), np.ones(tiny.cfg.d_model)
     direction[0] = 3
-    with pytest.raises(ResultError, match="NaN or infinite for 40 prompts"):
+    with pytest.raises(ResultError, match=r"NaN or infinite for 40 prompts.* smaller alphas"):
         steer_by_probe(tiny, spoken, answer, Site(1, "resid_post"), direction)
     assert not any(point.fwd_hooks for point in tiny.hook_dict.values())
 
