@@ -23,7 +23,7 @@ from interp.prompts import PromptSet, TokenBatch, read_prompts
 from interp.report import write_report
 from interp.results import Result
 from interp.types import Model
-from probes import probe_sites, probe_task, read_task
+from probes import SweepPlan, probe_sites, probe_task, read_task
 from probes.tasks.site_sweep import check_kinds
 
 RESULT_SUFFIX, FIGURE_SUFFIX = ".safetensors", ".html"
@@ -114,7 +114,7 @@ def probe(loading: Loading, task: Path | None, sites: str, out: Path | None, *, 
         control = next(loading.load_controls(1))
         progress("probing")
         if len(kinds) > 1:
-            return probe_sites(model, control, asked, kinds, seed=loading.seed)
+            return probe_sites(model, control, asked, kinds, plan=SweepPlan(seed=loading.seed))
         return probe_task(model, control, asked, site_kind=kinds[0], seed=loading.seed)
 
     return write_result("probe", loading, out, work, force=force)

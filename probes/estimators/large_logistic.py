@@ -4,15 +4,18 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
-from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from interp.errors import InputError
-from probes.estimators.linear import unit
+from probes.estimators.linear import places, probabilities, unit
 from probes.estimators.softmax_descent import Objective, descend
 from probes.samples.data import Labels, Rows
 from probes.samples.row_blocks import RowBlocks, Samples, blocks_of
+
+DEFAULT_C, LARGEST_PENALTY = 0.01, 0.1
+FEW_SAMPLES = f"and a penalty per sample of at most {LARGEST_PENALTY}"
+"""In a cell of few samples, a penalty meant for many would leave nothing to read."""
 
 
 class LargeLogisticProbe(ClassifierMixin, BaseEstimator):
@@ -26,7 +29,8 @@ class LargeLogisticProbe(ClassifierMixin, BaseEstimator):
     uses it.
 
     Args:
-        C: Inverse strength of the squared penalty on standardised coordinates, as in scikit-learn.
+        C: Inverse strength of the squared penalty on standardised coordinates, as in scikit-learn. None: 0.01, or more
+            where samples are few, so that the penalty per sample is at most 0.1.
         tol: Largest component of the gradient of the mean loss at which to stop, as in scikit-learn.
         max_iter: Most steps of the descent.
         max_bytes: Hold the rows in memory where they take no more than this.
@@ -49,7 +53,7 @@ class LargeLogisticProbe(ClassifierMixin, BaseEstimator):
     """Mean of the activations fitted to."""
 
     def __init__(
-        self, C: float = 0.01, *, tol: float = 1e-4, max_iter: int = 1000, max_bytes: int = 2**30, seed: int = 0
+        self, C: float | None = 0.01, *, tol: float = 1e-4, max_iter: int = 1000, max_bytes: int = 2**30, seed: int = 0
     ) -> None:
         self.C = C
         self.tol = tol
@@ -76,26 +80,22 @@ class LargeLogisticProbe(ClassifierMixin, BaseEstimator):
     def decision_function(self, X: Samples, *, rows: Rows | None = None) -> Float[np.ndarray, "..."]:
         """Logits of each sample: one number for two classes (positive: the second), else one for each class."""
         check_is_fitted(self)
-        n = len(X) if rows is None else len(rows)
-        shift = self.centre_.astype(np.float64 if X.dtype.itemsize > 4 else np.float32)
-        narrow, base = self.coef_.T.astype(shift.dtype), self.intercept_ + self.coef_ @ shift.astype(np.float64)
-        logits = np.empty((n, len(self.coef_)))
-        for part in blocks_of(n):
-            block = np.asarray(X[part] if rows is None else X[rows[part]])
-            logits[part] = np.subtract(block, shift, dtype=shift.dtype) @ narrow + base
-        if not np.isfinite(logits).all():
-            raise InputError("The activations hold NaN or infinity. Capture in a wider dtype, such as float32.")
+        logits = decide_labellings([self], X, rows=rows)[0]
         return logits[:, 0] if len(self.coef_) == 1 else logits
 
     def predict(self, X: Samples, *, rows: Rows | None = None) -> Shaped[np.ndarray, " _"]:
         """Most probable class of each sample."""
         logits = self.decision_function(X, rows=rows)
-        return self.classes_[(logits > 0).astype(int) if logits.ndim == 1 else logits.argmax(1)]
+        return self.classes_[places(logits)]
 
     def predict_proba(self, X: Samples, *, rows: Rows | None = None) -> Float[np.ndarray, "_ class"]:
         """Probability of each class."""
-        logits = self.decision_function(X, rows=rows)
-        return np.column_stack([expit(-logits), expit(logits)]) if logits.ndim == 1 else softmax(logits, axis=1)
+        return probabilities(self.decision_function(X, rows=rows))
+
+    @property
+    def penalty_in_words(self) -> str:
+        """How strong the penalty is."""
+        return f"C={self.C:g}" if self.C is not None else f"C={DEFAULT_C}, {FEW_SAMPLES}"
 
     @property
     def direction_(self) -> Float[np.ndarray, "*class d_model"]:
@@ -135,13 +135,39 @@ def fit_labellings(
         raise InputError(f"All samples have the label {classes[0].tolist()[0]!r}. Expected at least two classes.")
     blocks = RowBlocks.of(X, rows, max_bytes=probe.max_bytes, seed=probe.seed)
     codes = np.stack([np.searchsorted(classes[0], labels) for labels in fitted_to])
-    objective = Objective(blocks, codes, len(classes[0]), 1 / (probe.C * len(blocks)))
+    objective = Objective(blocks, codes, len(classes[0]), penalty_per_sample(probe.C, len(blocks)))
     weights, intercepts, passes = descend(objective, tol=probe.tol, max_iter=probe.max_iter)
     return [_fitted(probe, blocks, classes[0], *each, passes) for each in zip(weights, intercepts, strict=True)]
 
 
+def decide_labellings(
+    probes: Sequence[LargeLogisticProbe], X: Samples, *, rows: Rows | None = None
+) -> Float[np.ndarray, "labelling _ row"]:
+    """Logits of each sample by each of several probes fitted to the same rows, in one pass over those asked for.
+
+    Raises:
+        InputError: NaN or infinity.
+    """
+    n, shape = len(X) if rows is None else len(rows), (len(probes), len(probes[0].coef_))
+    coef = np.concatenate([each.coef_ for each in probes])
+    shift = probes[0].centre_.astype(np.float64 if X.dtype.itemsize > 4 else np.float32)
+    base = np.concatenate([each.intercept_ for each in probes]) + coef @ shift.astype(np.float64)
+    narrow, logits = coef.T.astype(shift.dtype), np.empty((n, len(coef)))
+    for part in blocks_of(n):
+        block = np.asarray(X[part] if rows is None else X[rows[part]])
+        logits[part] = np.subtract(block, shift, dtype=shift.dtype) @ narrow + base
+    if not np.isfinite(logits).all():
+        raise InputError("The activations hold NaN or infinity. Capture in a wider dtype, such as float32.")
+    return logits.reshape(n, *shape).swapaxes(0, 1)
+
+
+def penalty_per_sample(C: float | None, n_samples: int) -> float:
+    """How much the squared weights count beside the mean loss; of None, `DEFAULT_C`'s up to `LARGEST_PENALTY`."""
+    return min(LARGEST_PENALTY, 1 / (DEFAULT_C * n_samples)) if C is None else 1 / (C * n_samples)
+
+
 def _check_settings(probe: LargeLogisticProbe) -> None:
-    if not (probe.C > 0 and probe.tol > 0 and probe.max_iter > 0):
+    if not ((probe.C is None or probe.C > 0) and probe.tol > 0 and probe.max_iter > 0):
         raise InputError(
             f"C is {probe.C}, tol {probe.tol} and max_iter {probe.max_iter}. Expected all of them above zero."
         )

@@ -1,13 +1,12 @@
-"""Held-out accuracy in many cells at once, with intervals and corrected p-values over groups."""
+"""Mean scores of many cells at once, with intervals and corrected p-values over groups."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int, Shaped
 
-from interp.statistics import SignFlips, sign_flips
 from probes.reading.intervals import CONFIDENCE, N_RESAMPLES
-from probes.samples.data import Groups
+from probes.samples.data import Groups, Rows
 
 MOST_UNITS = 2000
 """Where there are more groups than this, groups are put together at random into so many: it bounds the memory."""
@@ -30,21 +29,27 @@ class Units:
             member = unit[member]
         return cls(member, np.bincount(member))
 
-    def right(self, correct: Bool[np.ndarray, "cell _"]) -> Float[np.ndarray, "cell unit"]:
-        """Count the right predictions in each unit."""
-        return np.stack([np.bincount(self.member, weights=cell, minlength=len(self.sizes)) for cell in correct])
+    def sums(self, scores: Shaped[np.ndarray, "cell _"]) -> Float[np.ndarray, "cell unit"]:
+        """Add the scores of each unit's samples."""
+        return np.stack([np.bincount(self.member, weights=cell, minlength=len(self.sizes)) for cell in scores])
+
+    def sums_at(self, rows: Rows, scores: Shaped[np.ndarray, "cell _"]) -> Float[np.ndarray, "cell unit"]:
+        """Add the scores of some samples, unit by unit; NaN where a unit has none of them."""
+        here, n = self.member[rows], len(self.sizes)
+        added = np.stack([np.bincount(here, weights=cell, minlength=n) for cell in scores])
+        return np.where(np.bincount(here, minlength=n) > 0, added, np.nan)
 
 
-def accuracy_intervals(
-    correct: Bool[np.ndarray, "cell _"], units: Units, *, seed: int = 0
+def score_intervals(
+    runs: Shaped[np.ndarray, "run cell _"], units: Units, *, seed: int = 0
 ) -> tuple[Float[np.ndarray, " cell"], Float[np.ndarray, " cell"]]:
-    """Bootstrap the accuracy of every cell over groups, with the same 2000 resamples for all (percentiles, 95 %).
+    """Bootstrap the mean score of every cell over groups, with the same 2000 resamples for all (percentiles, 95 %).
 
-    The interval of `accuracy_over_groups`, drawn once for all cells. The probes are not fitted anew, so it leaves out
-    the chance in fitting.
+    The interval of `accuracy_over_groups`, drawn once for all cells: of several runs, each resample is of one drawn at
+    random. The probes are not fitted anew, so it leaves out the chance in fitting.
 
     Args:
-        correct: Whether each held-out prediction was right.
+        runs: For each run (permutation), the score of each held-out sample, such as whether it was right.
         units: What is drawn with replacement.
         seed: Decides the resamples.
 
@@ -53,24 +58,10 @@ def accuracy_intervals(
     """
     n, rng, tail = len(units.sizes), np.random.default_rng(seed), (1 - CONFIDENCE) / 2
     draws = rng.multinomial(n, np.full(n, 1 / n), size=N_RESAMPLES)
-    accuracies = (draws @ units.right(correct).T) / (draws @ units.sizes)[:, None]
-    low, high = np.quantile(accuracies, [tail, 1 - tail], axis=0)
+    drawn = rng.integers(len(runs), size=N_RESAMPLES)
+    means = np.empty((N_RESAMPLES, runs.shape[1]))
+    for number, run in enumerate(runs):
+        chosen = draws[drawn == number]
+        means[drawn == number] = (chosen @ units.sums(run).T) / (chosen @ units.sizes)[:, None]
+    low, high = np.quantile(means, [tail, 1 - tail], axis=0)
     return low, high
-
-
-def above_control(
-    correct: Bool[np.ndarray, "cell _"], control: Bool[np.ndarray, "cell _"], units: Units, *, seed: int = 0
-) -> SignFlips:
-    """Test for every cell that predictions are right no more often than the control's, by flipping groups.
-
-    Under the null a group is as likely to be told better by the control as by the probe, by the same margin. All cells
-    are flipped as one, so that the correction knows how alike neighbouring layers are. Two-sided: read the sign off
-    the accuracies.
-
-    Args:
-        correct: Whether each held-out prediction was right.
-        control: The same of the control.
-        units: What is flipped as one.
-        seed: Decides the flips.
-    """
-    return sign_flips((units.right(correct) - units.right(control)).T, seed=seed)

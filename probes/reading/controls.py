@@ -4,16 +4,18 @@ import numpy as np
 
 from interp.errors import InputError
 from probes.samples.data import Groups, Labels
+from probes.samples.labels import AnyLabels
 
 
-def shuffled_labels(labels: Labels, groups: Groups, *, seed: int = 0) -> Labels:
+def shuffled_labels(labels: AnyLabels, groups: Groups, *, seed: int = 0) -> AnyLabels:
     """Permute labels between groups: the same labels, on the wrong samples.
 
     Where every group has one label, whole groups exchange labels, so that a probe may still profit from samples of one
     group being alike, as it may with the true labels. Where a group has several labels, samples exchange them singly.
+    Of several labels to a sample, all go together.
 
     Args:
-        labels: Class of each sample.
+        labels: Class of each sample, or a number, or a row of truth values.
         groups: Group of each sample.
         seed: Decides the permutation.
 
@@ -25,7 +27,7 @@ def shuffled_labels(labels: Labels, groups: Groups, *, seed: int = 0) -> Labels:
     of_group = labels[first]
     pure = bool((of_group[member] == labels).all())
     permutable = of_group if pure else labels
-    if len(np.unique(permutable)) < 2 or len(names) < 2:
+    if len(np.unique(permutable, axis=0)) < 2 or len(names) < 2:
         raise InputError("Labels cannot be permuted between fewer than two groups or classes. Give more of both.")
     while True:
         drawn = rng.permutation(permutable)

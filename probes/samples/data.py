@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from interp.errors import InputError
 from probes.samples.labels import FEWEST_PER_CLASS as FEWEST_PER_CLASS
-from probes.samples.labels import AnyLabels, LabelKind, check_labels_of
+from probes.samples.labels import AnyLabels, LabelKind, are_classes, check_labels_of
 from probes.samples.labels import Groups as Groups
 from probes.samples.labels import Labels as Labels
 from probes.samples.labels import Rows as Rows
@@ -78,7 +78,7 @@ def count_groups(labels: AnyLabels, groups: Groups) -> dict[object, int]:
     Raises:
         InputError: labels that are not classes.
     """
-    if labels.ndim != 1 or labels.dtype.kind == "f":
+    if not are_classes(labels):
         raise InputError(
             f"The labels are of type {labels.dtype} and shape {labels.shape}. Expected one class for each sample, "
             "which this measure needs."

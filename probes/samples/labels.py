@@ -25,6 +25,11 @@ LabelKind = Literal["classes", "binary", "multiclass", "multilabel", "continuous
 which may hold of a sample; `continuous` numbers. Trees over the words of a sentence are `TreeLabels`."""
 
 
+def are_classes(labels: AnyLabels) -> bool:
+    """Whether there is one class for each sample, and neither a number nor a row of truth values."""
+    return labels.ndim == 1 and labels.dtype.kind != "f"
+
+
 def check_labels(labels: Labels) -> None:
     """Refuse labels from which no probe can be fitted.
 

@@ -1,7 +1,7 @@
 """Labelled activations on disk, larger than memory: one memory-mapped array for each site, and a manifest.
 
-A directory holds `L3.resid_post.npy` and the like, `labels.npy`, `groups.npy`, and `manifest.json`, which is written
-last: a directory without it is half-written and is refused.
+A directory holds `L3.resid_post.npy` and the like, `labels.npy`, `groups.npy`, maybe `positions.npy`, and
+`manifest.json`, which is written last: a directory without it is half-written and is refused.
 """
 
 import json
@@ -15,13 +15,13 @@ from jaxtyping import Shaped
 from interp.errors import InputError
 from interp.results import Provenance, hash_array
 from interp.sites import Site
-from probes.samples.labels import AnyLabels, Groups
+from probes.samples.labels import AnyLabels, Groups, Rows
 from probes.samples.row_blocks import blocks_of
 from probes.samples.row_digests import RowDigests
 
 FORMAT = "probes-shards-1"
 MANIFEST = "manifest.json"
-LABELS, GROUPS = "labels.npy", "groups.npy"
+LABELS, GROUPS, POSITIONS = "labels.npy", "groups.npy", "positions.npy"
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,8 @@ class ShardedActivations:
     fingerprint: str
     """Hash of every row at every site."""
     provenance: Provenance
+    positions: Rows | None = None
+    """Position of each sample in its prompt, where it was written."""
 
     @classmethod
     def open(cls, directory: str | Path) -> "ShardedActivations":
@@ -51,8 +53,9 @@ class ShardedActivations:
             content = json.loads((directory / MANIFEST).read_text())
             if content["format"] != FORMAT:
                 raise ValueError(f"format {content['format']!r} where {FORMAT!r} was expected")
-            labels, groups = (np.load(directory / name, allow_pickle=False) for name in (LABELS, GROUPS))
-            if (found := hash_array(labels, groups)) != content["labels"]:
+            names = (LABELS, GROUPS, POSITIONS) if content.get("positions") else (LABELS, GROUPS)
+            labels, groups, *positions = (np.load(directory / name, allow_pickle=False) for name in names)
+            if (found := hash_array(labels, groups, *positions)) != content["labels"]:
                 raise ValueError(f"labels and groups have the hash {found}, and {content['labels']} was written")
             opened = cls(
                 directory,
@@ -63,6 +66,7 @@ class ShardedActivations:
                 tuple(content["widths"]),
                 content["fingerprint"],
                 Provenance(**content["provenance"]),
+                *positions,
             )
             for site in opened.sites:
                 opened._map(site)

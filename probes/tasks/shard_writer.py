@@ -19,9 +19,9 @@ from interp.results import Provenance, hash_array
 from interp.run import capture_batches
 from interp.sites import SQUARE_HEAD_KINDS, Site
 from interp.types import Model
-from probes.samples.labels import AnyLabels, Groups
+from probes.samples.labels import AnyLabels, Groups, Rows
 from probes.samples.row_digests import RowDigests, refuse_twins
-from probes.samples.shards import FORMAT, GROUPS, LABELS, MANIFEST, ShardedActivations, file_name
+from probes.samples.shards import FORMAT, GROUPS, LABELS, MANIFEST, POSITIONS, ShardedActivations, file_name
 from probes.tasks.task import ProbeTask
 from probes.tasks.wide import wide
 
@@ -70,6 +70,7 @@ class ShardWriter:
         self._widths: list[int] = []
         self._labels: list[np.ndarray] = []
         self._groups: list[np.ndarray] = []
+        self._positions: list[np.ndarray] = []
         self._digests = RowDigests()
 
     def __enter__(self) -> "ShardWriter":
@@ -78,21 +79,23 @@ class ShardWriter:
         self._files = [self._open.enter_context((self.directory / file_name(site)).open("xb")) for site in self.sites]
         return self
 
-    def write(self, X: Batch, labels: AnyLabels, groups: Groups) -> None:
+    def write(self, X: Batch, labels: AnyLabels, groups: Groups, positions: Rows | None = None) -> None:
         """Append a batch of samples.
 
         Args:
             X: Activations at every site, one row for each sample.
             labels: Class of each sample, or a number, or a row of them.
             groups: What must not be split between fitting and testing, for each sample.
+            positions: Position of each sample in its prompt: with every batch, or with none.
 
         Raises:
             InputError: another set of sites, lengths or widths that do not fit, labels of another shape than before,
-                or values that are not finite in the stored dtype.
+                positions with some batches only, or values that are not finite in the stored dtype.
         """
         if not self._files:
             raise InputError("Nothing is open to write to. Write inside `with ShardWriter(...) as writer:`.")
         cells = self._checked(X, labels, groups)
+        self._check_positions(positions, len(labels))
         if not self._widths:
             self._widths = [cell.shape[1] for cell in cells]
             self._write_headers(0)
@@ -101,6 +104,8 @@ class ShardWriter:
         self._digests.add(cells)
         self._labels.append(labels)
         self._groups.append(groups)
+        if positions is not None:
+            self._positions.append(positions)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         with self._open:
@@ -133,6 +138,12 @@ class ShardWriter:
                 )
         return cells
 
+    def _check_positions(self, positions: Rows | None, n_samples: int) -> None:
+        if positions is not None and len(positions) != n_samples:
+            raise InputError(f"{len(positions)} positions for {n_samples} samples. Give one for each.")
+        if self._labels and bool(self._positions) != (positions is not None):
+            raise InputError("Some batches have positions and others do not. Give them with every batch, or with none.")
+
     def _write_headers(self, n_samples: int) -> None:
         # numpy leaves room in a header for the first axis to grow, so that it can be written again in place.
         for file, width in zip(self._files, self._widths, strict=True):
@@ -151,7 +162,10 @@ class ShardWriter:
         for file in self._files:
             file.flush()
             os.fsync(file.fileno())
-        for name, values in ((LABELS, labels), (GROUPS, groups)):
+        written = {LABELS: labels, GROUPS: groups}
+        if self._positions:
+            written[POSITIONS] = np.concatenate(self._positions)
+        for name, values in written.items():
             np.save(self.directory / name, values, allow_pickle=False)
         content = {
             "format": FORMAT,
@@ -161,7 +175,8 @@ class ShardWriter:
             "widths": self._widths,
             "n_samples": len(labels),
             "dtype": self.dtype,
-            "labels": hash_array(labels, groups),
+            "labels": hash_array(*written.values()),
+            "positions": POSITIONS in written,
             "fingerprint": self._digests.fingerprint,
             "provenance": asdict(self.made_by),
         }
@@ -203,7 +218,7 @@ def capture_shards(
             places = task.prompts[here] - rows.start, task.positions[here]
             found = {site: wide(captured[site][places]).cpu().numpy() for site in sites}
             batch = {site: values.reshape(len(here), -1) for site, values in found.items()}
-            writer.write(batch, task.labels[here], task.groups[here])
+            writer.write(batch, task.labels[here], task.groups[here], task.positions[here])
     return ShardedActivations.open(directory)
 
 

@@ -12,6 +12,8 @@ from interp.models import facts
 from interp.results import Result
 from interp.sites import OUTPUT_KINDS, RESIDUAL_KINDS, Site
 from interp.types import Model
+from probes.reading.cell_readers import LargeProbe
+from probes.reading.portions import SweepPlan
 from probes.reading.shard_sweep import probe_shards
 from probes.tasks.shard_writer import capture_shards
 from probes.tasks.task import ProbeTask
@@ -20,7 +22,13 @@ _CONTROL = "; random weights: the same probe on the same samples in the same arc
 
 
 def probe_sites(
-    model: Model, control_model: Model, task: ProbeTask, kinds: Sequence[str], *, n_splits: int = 5, seed: int = 0
+    model: Model,
+    control_model: Model,
+    task: ProbeTask,
+    kinds: Sequence[str],
+    *,
+    plan: SweepPlan | None = None,
+    probe: LargeProbe | None = None,
 ) -> Result:
     """Measure at every layer and kind of site how well the labels of a task can be read off linearly.
 
@@ -32,35 +40,34 @@ def probe_sites(
         control_model: The same architecture with random weights.
         task: Labelled positions.
         kinds: Residual streams, `attn_out`, `mlp_out`, each named once.
-        n_splits: Folds, split by group.
-        seed: Decides folds, the permutation and resamples.
+        plan: Folds, permutations, positions and workers.
+        probe: Settings, as for `probe_shards`.
 
     Returns:
-        A `probe_sweep` over `site` and `layer`, as `probe_shards` gives it, with `control_random_weights` beside it.
+        A `probe_sweep` over `site` and `layer`, or with positions a `probe_grid` over `position`, too, as
+        `probe_shards` gives them, with `control_random_weights` beside it.
 
     Raises:
         InputError: kinds that are no vector per position or come twice, or anything `probe_shards` refuses.
         SiteError: a site that the model lacks.
     """
     check_kinds(kinds)
+    plan = plan or SweepPlan()
     sites = [Site(layer, kind) for kind in kinds for layer in range(facts(model).n_layers)]
     with TemporaryDirectory(prefix="interp-probe-") as directory:
         trained, untrained = (
-            probe_shards(
-                capture_shards(each, task, sites, Path(directory) / name), n_splits=n_splits, all_folds=True, seed=seed
-            )
+            probe_shards(capture_shards(each, task, sites, Path(directory) / name), plan=plan, probe=probe)
             for name, each in (("model", model), ("random", control_model))
         )
-    if np.array_equal(trained.data["accuracy"], untrained.data["accuracy"]):
+    measure = "r2" if "r2" in trained.data else "accuracy"
+    if np.array_equal(trained.data[measure], untrained.data[measure]):
         raise InputError("The control model reads exactly as the model does. Expected one with random weights.")
     ends = ("", "_low", "_high")
-    random_weights = {f"control_random_weights{end}": untrained.data[f"accuracy{end}"] for end in ends}
+    random_weights = {f"control_random_weights{end}": untrained.data[f"{measure}{end}"] for end in ends}
     return replace(
         trained,
         data=trained.data.assign(random_weights),
-        provenance=replace(
-            trained.provenance, call=f"probe_sites({task.what!r}, {list(kinds)}, n_splits={n_splits}, seed={seed})"
-        ),
+        provenance=replace(trained.provenance, call=f"probe_sites({task.what!r}, {list(kinds)}, {plan}, {probe=})"),
         notes=trained.notes | {"what": task.what, "control": trained.notes["control"] + _CONTROL},
     )
 

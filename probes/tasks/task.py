@@ -13,7 +13,8 @@ from interp.run import capture_batches
 from interp.sites import OUTPUT_KINDS, RESIDUAL_KINDS, Site
 from interp.types import Model
 from probes.reading.by_layer import probe_by_layer
-from probes.samples.data import Groups, LabelledActivations, Labels, Rows, check_labels
+from probes.samples.data import Groups, LabelledActivations, Rows
+from probes.samples.labels import AnyLabels, LabelKind, are_classes, check_labels_of
 from probes.tasks.wide import wide
 
 EMBEDDING = -1
@@ -37,11 +38,15 @@ class ProbeTask:
     """Prompt of each sample."""
     positions: Rows
     """Position of each sample in its prompt."""
-    labels: Labels
+    labels: AnyLabels
     groups: Groups
     """What must not be split between fitting and testing, for each sample."""
     what: str = "label"
     """What the label says, in words."""
+    label_kind: LabelKind = "classes"
+    """What the labels are; decides what is asked of them, and how they are read."""
+    label_names: tuple[str, ...] = ()
+    """Of several labels to a sample, what each is called; by default its number."""
 
     def __post_init__(self) -> None:
         for name in ("positions", "labels", "groups"):
@@ -49,9 +54,29 @@ class ProbeTask:
                 raise InputError(
                     f"{len(getattr(self, name))} {name} for {len(self.prompts)} samples. Give one for each sample."
                 )
-        check_labels(self.labels)
+        check_labels_of(self.label_kind, self.labels)
+        self._check_names()
         self._check_positions()
         self._refuse_shared_prompts()
+
+    def require_classes(self) -> None:
+        """Refuse labels that are not one class for each sample.
+
+        Raises:
+            InputError: numbers, or several labels to a sample.
+        """
+        if not are_classes(self.labels):
+            raise InputError(
+                f"The labels are {self.label_kind}, of type {self.labels.dtype} and shape {self.labels.shape}. "
+                "Expected one class for each sample: cut numbers into classes, or take one label at a time."
+            )
+
+    def _check_names(self) -> None:
+        several = self.labels.shape[1] if self.label_kind == "multilabel" else 0
+        if several and not self.label_names:
+            object.__setattr__(self, "label_names", tuple(map(str, range(several))))
+        if len(self.label_names) != several or len(set(self.label_names)) < several:
+            raise InputError(f"Names {list(self.label_names)} for {several} labels. Give each its own.")
 
     def _check_positions(self) -> None:
         lengths = self.batch.lengths
@@ -105,7 +130,7 @@ def probe_task(
         SiteError: a site that the model lacks.
         PromptError: prompts that do not fit the model.
     """
-    sites = _sites(facts(model).n_layers, site_kind)
+    sites = sites_by_layer(facts(model).n_layers, site_kind)
     data = LabelledActivations(
         capture_samples(model, task, list(sites.values())), task.labels, task.groups, tuple(sites)
     )
@@ -139,7 +164,12 @@ def capture_samples(model: Model, task: ProbeTask, sites: list[Site]) -> Float[n
     return np.concatenate(parts, axis=1)[:, back]
 
 
-def _sites(n_layers: int, kind: str) -> dict[int, Site]:
+def sites_by_layer(n_layers: int, kind: str) -> dict[int, Site]:
+    """Return the site of each layer number; for `resid_post`, what enters the first block stands first, as -1.
+
+    Raises:
+        InputError: a kind that is no vector per position.
+    """
     if kind not in RESIDUAL_KINDS + OUTPUT_KINDS:
         raise InputError(f"{kind!r} is no vector per position. Expected one of {list(RESIDUAL_KINDS + OUTPUT_KINDS)}.")
     first = {EMBEDDING: Site(0, "resid_pre")} if kind == "resid_post" else {}

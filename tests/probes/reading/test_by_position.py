@@ -5,7 +5,7 @@ import pytest
 
 from interp.errors import InputError
 from interp.plots import plot
-from probes import LabelledActivations, probe_by_position
+from probes import LabelledActivations, SweepPlan, probe_by_position
 from tests.interp.plots.synthetic import provenance
 
 N, POSITIONS, D = 120, 4, 12
@@ -36,7 +36,7 @@ def test_a_label_is_found_where_it_stands_and_nowhere_else(planted):
 
 def test_positions_are_put_together_in_bins_of_about_as_many_samples(planted):
     data, positions = planted
-    result = probe_by_position(data, positions, provenance(), n_bins=2)
+    result = probe_by_position(data, positions, provenance(), plan=SweepPlan(n_bins=2))
     assert result.data["position"].values.tolist() == [0, 2]
     assert result.data["n_at_position"].values.tolist() == [2 * N, 2 * N]
     assert (result.data["accuracy"] > 0.9).values.tolist() == [[False, False], [False, True]]
@@ -49,7 +49,7 @@ def test_what_cannot_be_probed_is_named(planted):
     with pytest.raises(InputError, match="Give one for each"):
         probe_by_position(data, positions[1:], provenance())
     with pytest.raises(InputError, match="5 bins of 4 positions"):
-        probe_by_position(data, positions, provenance(), n_bins=5)
+        probe_by_position(data, positions, provenance(), plan=SweepPlan(n_bins=5))
     rare = np.where((positions == 3) & (np.arange(len(positions)) > 15), 2, positions)
     with pytest.raises(InputError, match=r"Position 3: .*n_bins"):
         probe_by_position(data, rare, provenance())

@@ -61,3 +61,16 @@ def test_the_interval_over_several_runs_covers_single_runs():
     correct = np.stack([np.ones(20, bool), np.zeros(20, bool)])
     estimate = accuracy_over_groups(correct, np.arange(20))
     assert (estimate.low, estimate.value, estimate.high) == (0.0, 0.5, 1.0)
+
+
+def test_rows_of_labels_and_numbers_are_permuted_whole():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(10), 4)
+    rows, numbers = rng.random((40, 3)) < 0.5, rng.normal(size=40)
+    turned = shuffled_labels(rows, groups)
+    assert sorted(map(tuple, turned.tolist())) == sorted(map(tuple, rows.tolist()))
+    assert not np.array_equal(turned, rows)
+    assert sorted(shuffled_labels(numbers, groups)) == sorted(numbers)
+    by_group = numbers[groups * 4]
+    permuted = shuffled_labels(by_group, groups)
+    assert all(len(set(permuted[groups == group])) == 1 for group in range(10))

@@ -41,3 +41,18 @@ def test_too_few_groups_of_a_class_are_refused():
         group_folds(labels, GROUPS, n_splits=5)
     with pytest.raises(InputError, match="Expected at least 2"):
         group_folds(labels, GROUPS, n_splits=1)
+
+
+def test_numbers_and_several_labels_are_split_by_group_too():
+    rng = np.random.default_rng(0)
+    for labels in (rng.normal(size=60), rng.random((60, 3)) < 0.4):
+        folds = group_folds(labels, GROUPS, n_splits=5, seed=1)
+        assert sorted(np.concatenate([fold.test for fold in folds])) == list(range(60))
+        assert all(not set(GROUPS[fold.train]) & set(GROUPS[fold.test]) for fold in folds)
+        assert folds[0].test.tolist() != group_folds(labels, GROUPS, seed=2)[0].test.tolist()
+    with pytest.raises(InputError, match="20 groups cannot fill 21 folds"):
+        group_folds(rng.normal(size=60), GROUPS, n_splits=21)
+    rare = np.zeros((60, 2), bool)
+    rare[:, 0], rare[GROUPS == 0, 1] = GROUPS % 2 == 0, True
+    with pytest.raises(InputError, match="all have False in column 1"):
+        group_folds(rare, GROUPS)

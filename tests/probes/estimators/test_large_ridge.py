@@ -1,0 +1,68 @@
+"""Ridge regression from a memory map is scikit-learn's, whatever the memory, for one target or several."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from interp.errors import InputError
+from probes.estimators.large_ridge import LargeRidgeProbe, fit_targets, predict_targets
+
+
+def planted(dtype=np.float64):
+    """More rows than one block holds; one coordinate is massive, one constant."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(2500, 12)) * np.exp(rng.normal(size=12)) + 5
+    X[:, 3] = 300 + 2 * X[:, 3]
+    X[:, 4] = 7.0
+    return X.astype(dtype), X @ rng.normal(size=12) + rng.normal(size=2500) - 30
+
+
+@pytest.mark.parametrize("alpha", [0.1, 100.0, 1e5])
+@pytest.mark.parametrize("max_bytes", [0, 2**30])
+def test_equals_scikit_learn_on_standardised_activations(alpha, max_bytes):
+    X, y = planted()
+    rows = np.flatnonzero(np.arange(2500) % 5 > 0)
+    ours = LargeRidgeProbe(alpha, max_bytes=max_bytes).fit(X, y, rows=rows)
+    theirs = make_pipeline(StandardScaler(), Ridge(alpha=alpha)).fit(X[rows], y[rows])
+    np.testing.assert_allclose(ours.predict(X), theirs.predict(X), atol=1e-8)
+    np.testing.assert_allclose(ours.predict(X, rows=rows[:7]), theirs.predict(X[rows[:7]]), atol=1e-8)
+    np.testing.assert_allclose(X @ ours.coef_ + ours.intercept_, theirs.predict(X), atol=1e-8)
+
+
+def test_from_a_map_of_single_precision(tmp_path):
+    X, y = planted(np.float32)
+    np.save(tmp_path / "x.npy", X)
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    theirs = make_pipeline(StandardScaler(), Ridge(alpha=10.0)).fit(X.astype(float), y)
+    ours = LargeRidgeProbe(10.0, max_bytes=0).fit(mapped, y)
+    np.testing.assert_allclose(ours.predict(mapped), theirs.predict(X.astype(float)), atol=1e-3 * y.std())
+
+
+def test_by_hand():
+    """As for `RidgeProbe`: with alpha = 1 three points on a line of slope 1 are read with slope 3/4."""
+    fitted = LargeRidgeProbe(1.0).fit(np.array([[1.0], [3.0], [5.0]]), np.array([10.0, 12.0, 14.0]))
+    assert fitted.coef_ == pytest.approx([0.75])
+    assert fitted.intercept_ == pytest.approx(12 - 3 * 0.75)
+    assert fitted.direction_ == pytest.approx([1.0])
+
+
+def test_several_targets_are_each_fitted_as_alone():
+    X, y = planted()
+    both = fit_targets(LargeRidgeProbe(), X, [y, -2 * y + X[:, 0]])
+    found = predict_targets(both, X, rows=np.arange(9))
+    for target, values in zip((y, -2 * y + X[:, 0]), found, strict=True):
+        np.testing.assert_allclose(values, LargeRidgeProbe().fit(X, target).predict(X[:9]), atol=1e-10)
+
+
+def test_refusals():
+    X, y = planted()
+    with pytest.raises(InputError, match="alpha is 0"):
+        LargeRidgeProbe(0.0).fit(X, y)
+    with pytest.raises(InputError, match="Give one for each"):
+        LargeRidgeProbe().fit(X, y[1:])
+    with pytest.raises(InputError, match="fitted to all have the same number"):
+        LargeRidgeProbe().fit(X, np.where(np.arange(2500) < 9, 1.0, y), rows=np.arange(9))
+    with pytest.raises(InputError, match="NaN or infinity"):
+        LargeRidgeProbe().fit(X, y).predict(np.where(np.eye(2500, 12) > 0, np.nan, X))
