@@ -1,21 +1,21 @@
 """Figure of a sweep of probes: held-out accuracy by layer and site or position, beside its control on one scale."""
 
+from dataclasses import replace
+
 import numpy as np
 from jaxtyping import Bool, Float
 
 from interp.plots import contract
 from interp.plots.figure import Figure
-from interp.plots.heatmap import Axes, Line, Panel, draw_pair, read_out
+from interp.plots.heatmap import Axes, Line, Panel, draw_panel, ground, panel_grid, read_out
 from interp.plots.line_panels import embed_in_words, layer_word
-from interp.plots.png import above, beside, colour_cells, encode_png
+from interp.plots.png import Picture, above, beside, colour_cells, encode_png
 from interp.plots.theme import SEQUENTIAL, sequential_axis
 from interp.plots.tokens import hover_label, plotly_text
 from interp.results import Result
 
-_LINES = [
-    Line("accuracy", "accuracy", ".4f"),
-    Line("accuracy_low", "<br>95 % interval", ".4f"),
-    Line("accuracy_high", " to", ".4f"),
+_WORDS = {"accuracy": "accuracy", "r2": "R squared"}
+_BESIDE = [
     Line("control_shuffled", "<br>shuffled labels", ".4f"),
     Line("control_shuffled_low", "<br>95 % interval", ".4f"),
     Line("control_shuffled_high", " to", ".4f"),
@@ -25,72 +25,115 @@ _LINES = [
     Line("q_fdr", ", q", ".3g"),
 ]
 _HOW_TO_READ = (
-    "Each cell is one probe: how often it is right on held-out samples, from the activations of that layer and place. "
-    "White is no more than the majority's answer, dark blue always right; a ring marks cells that beat the shuffled "
-    "labels (corrected p below 0.05). The control panel is the same probe on labels shuffled between groups: only what "
-    "exceeds it speaks for the activations. A dark cell shows that the label can be read off there linearly; it does "
-    "not show that the model uses it."
+    "Each cell is one probe: {what}, from the activations of that layer and place. White is {floor}, dark blue {best}; "
+    "a ring marks cells that beat the shuffled labels (corrected p below 0.05). The control panel is the same probe on "
+    "labels shuffled between groups: only what exceeds it speaks for the activations. A dark cell shows that the label "
+    "can be read off there linearly; it does not show that the model uses it."
 )
+_READS = {
+    "accuracy": {
+        "what": "how often it is right on held-out samples",
+        "floor": "no more than the majority's answer",
+        "best": "always right",
+    },
+    "r2": {
+        "what": "which share of the variance of held-out numbers it tells",
+        "floor": "no better than always giving their mean",
+        "best": "every number told",
+    },
+}
 
 
 def plot_probe_sweep(result: Result) -> Figure:
-    """Draw accuracy and its shuffled control as two heatmaps on one scale, layer 0 on top; rings mark what stands out.
+    """Draw the measure and its shuffled control as heatmaps on one scale, layer 0 on top; rings mark what stands out.
+
+    A grid over site, layer and position has a pair of heatmaps for each site, one below the other.
 
     Raises:
         ResultError: no control, or a variable missing.
     """
-    contract.check_drawable(result, ["accuracy", "control_shuffled", "control_majority", "p_corrected"])
-    lines = [line for line in _LINES if line.variable in result.data]
-    details = np.stack([contract.matrix(result, line.variable, *_dims(result)) for line in lines], axis=-1)
-    accuracy, control = (contract.matrix(result, name, *_dims(result)) for name in ("accuracy", "control_shuffled"))
-    axes, hover, marked = _axes(result), read_out(lines), _marks(result)
-    majority = float(result.data["control_majority"].min())
-    panels = [
-        Panel("Held-out accuracy", accuracy, hover, details, marked),
-        Panel("Control: shuffled labels", control, hover, details),
-    ]
-    pictures = [colour_cells(values, SEQUENTIAL, majority, 1.0) for values in (accuracy, control)]
+    measure = "r2" if "r2" in result.data else "accuracy"
+    floor = "control_mean" if measure == "r2" else "control_majority"
+    contract.check_drawable(result, [measure, "control_shuffled", floor, "p_corrected"])
+    parts = _parts(result)
+    pairs, axes = [_pair(title, part, measure) for title, part in parts], _axes(parts[0][1])
+    low = float(result.data[floor].min())
+    panels = [panel for pair in pairs for panel in pair]
+    marked = sum(int(pair[0].marked.sum()) for pair in pairs if pair[0].marked is not None)
+    values = np.stack([pair[0].values for pair in pairs])
+    across = axes.side_by_side
+    figure = panel_grid(
+        axes, *((len(pairs), 2) if across else (2 * len(pairs), 1)), titles=[panel.title for panel in panels]
+    )
+    scale = sequential_axis(1.0, _WORDS[measure]) | {"cmin": low}
+    figure.update_layout(coloraxis=scale, plot_bgcolor=ground(panels))
+    for place, panel in enumerate(panels):
+        draw_panel(figure, panel, axes, (place // 2 + 1, place % 2 + 1) if across else (place + 1, 1), "coloraxis")
     return Figure(
-        title=f"Probes by layer and {_dims(result)[1]}",
-        how_to_read=_HOW_TO_READ,
-        caption=_caption(result, accuracy, marked),
+        title=f"Probes by {', '.join(str(dim) for dim in ('layer', *_columns(result)))}",
+        how_to_read=_HOW_TO_READ.format(**_READS[measure]),
+        caption=_caption(result, values, marked),
         control=contract.control_in_words(result, "the same probe on labels shuffled between groups"),
-        png=encode_png((beside if axes.side_by_side else above)(pictures)),
-        plotly=draw_pair(panels, axes, sequential_axis(1.0, "accuracy") | {"cmin": majority}),
+        png=encode_png(above([_picture(pair, low, across=across) for pair in pairs])),
+        plotly=figure,
     )
 
 
-def _marks(result: Result) -> Bool[np.ndarray, "layer site"]:
-    """Cells right more often than the shuffled control; the test alone has two sides."""
-    accuracy, control, p = (
-        contract.matrix(result, name, *_dims(result)) for name in ("accuracy", "control_shuffled", "p_corrected")
-    )
-    return (p < contract.ALPHA) & (accuracy > control)
+def _parts(result: Result) -> list[tuple[str, Result]]:
+    """The whole of a sweep; of a grid the part of each site, with its name."""
+    if result.kind != "probe_grid":
+        return [("", result)]
+    sites = [str(site) for site in result.data["site"].values]
+    return [(site, replace(result, data=result.data.sel(site=site, drop=True))) for site in sites]
 
 
-def _axes(result: Result) -> Axes:
-    layers = [layer_word(layer) for layer in contract.layer_numbers(result)]
-    dim = _dims(result)[1]
-    across = [str(label) for label in result.data[dim].values]
-    words = [f"position {label}" if dim == "position" else label for label in across]
-    places = [[f"<b>{hover_label(word)}</b>, layer {layer}" for word in words] for layer in layers]
+def _columns(result: Result) -> list[str]:
+    """Dimensions beside the layer, the one across last."""
+    return {"probe_grid": ["site", "position"], "probe_positions": ["position"]}.get(result.kind, ["site"])
+
+
+def _pair(title: str, part: Result, measure: str) -> list[Panel]:
+    """The measure and its control over layers and columns."""
+    dims = "layer", _columns(part)[-1]
+    ends = [Line(measure, _WORDS[measure], ".4f")]
+    ends += [
+        Line(f"{measure}_low", "<br>95 % interval", ".4f"),
+        Line(f"{measure}_high", " to", ".4f"),
+    ]
+    lines = [line for line in (*ends, *_BESIDE) if line.variable in part.data]
+    details = np.stack([contract.matrix(part, line.variable, *dims) for line in lines], axis=-1)
+    values, control, p = (contract.matrix(part, name, *dims) for name in (measure, "control_shuffled", "p_corrected"))
+    # Right more often than the shuffled control; the test alone has two sides.
+    marked: Bool[np.ndarray, "layer column"] = (p < contract.ALPHA) & (values > control)
+    of = f"{plotly_text(title)}: " if title else ""
+    return [
+        Panel(f"{of}Held-out {_WORDS[measure]}", values, read_out(lines), details, marked),
+        Panel(f"{of}Control: shuffled labels", control, read_out(lines), details),
+    ]
+
+
+def _picture(pair: list[Panel], low: float, *, across: bool) -> Picture:
+    pictures = [colour_cells(panel.values, SEQUENTIAL, low, 1.0) for panel in pair]
+    return (beside if across else above)(pictures)
+
+
+def _axes(part: Result) -> Axes:
+    layers = [layer_word(layer) for layer in contract.layer_numbers(part)]
+    dim = _columns(part)[-1]
+    across = [str(label) for label in part.data[dim].values]
+    words = [f"position {label}" if dim == "position" else hover_label(label) for label in across]
+    places = [[f"<b>{word}</b>, layer {layer}" for word in words] for layer in layers]
     return Axes(layers, [plotly_text(label) for label in across], places)
 
 
-def _dims(result: Result) -> tuple[str, str]:
-    """What goes down and what goes across."""
-    return "layer", "position" if result.kind == "probe_positions" else "site"
-
-
-def _caption(result: Result, accuracy: Float[np.ndarray, "layer site"], marked: Bool[np.ndarray, "layer site"]) -> str:
-    cells = int(np.isfinite(accuracy).sum())
-    tested = result.notes.get("n_tested")
+def _caption(result: Result, values: Float[np.ndarray, "part layer column"], marked: int) -> str:
+    cells, tested = int(np.isfinite(values).sum()), result.notes.get("n_tested")
     return contract.sentences(
         contract.unit_in_words(result),
         contract.prompts_in_words(result),
         f"{tested} samples are held out." if tested is not None else "",
-        f"Rings: {int(marked.sum())} of {cells} cells. Intervals: 95 % bootstrap over groups.",
+        f"Rings: {marked} of {cells} cells. Intervals: 95 % bootstrap over groups.",
         embed_in_words(contract.layer_numbers(result)),
         contract.baselines_in_words(result),
-        "Grey: not run." if cells < accuracy.size else "",
+        "Grey: not run." if cells < values.size else "",
     )
