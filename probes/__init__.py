@@ -34,10 +34,12 @@ from probes.reading.quality import probe_quality as probe_quality
 from probes.reading.sample_efficiency import groups_to_reach as groups_to_reach
 from probes.reading.sample_efficiency import sample_efficiency as sample_efficiency
 from probes.reading.shard_sweep import probe_shards as probe_shards
+from probes.reading.trees_by_layer import probe_trees as probe_trees
 from probes.samples.data import LabelledActivations as LabelledActivations
 from probes.samples.labels import LabelKind as LabelKind
 from probes.samples.labels import label_kind as label_kind
 from probes.samples.shards import ShardedActivations as ShardedActivations
+from probes.samples.tree_activations import TreeActivations as TreeActivations
 from probes.samples.trees import TreeLabels as TreeLabels
 from probes.samples.trees import tree_depths as tree_depths
 from probes.samples.trees import tree_distances as tree_distances
@@ -50,11 +52,14 @@ from probes.tasks.ready_tasks import switched_texts as switched_texts
 from probes.tasks.shard_writer import ShardWriter as ShardWriter
 from probes.tasks.shard_writer import capture_shards as capture_shards
 from probes.tasks.site_sweep import probe_sites as probe_sites
+from probes.tasks.structural_probe import structural_probe as structural_probe
 from probes.tasks.task import ProbeTask as ProbeTask
 from probes.tasks.task import probe_task as probe_task
 from probes.tasks.task_file import read_task as read_task
 from probes.tasks.task_sources import text_language_task as text_language_task
 from probes.tasks.task_sources import token_language_task as token_language_task
+from probes.tasks.treebank import ParsedSentence as ParsedSentence
+from probes.tasks.treebank import read_trees as read_trees
 from probes.use.after_erasure import probe_after_erasure as probe_after_erasure
 from probes.use.amnesic import Inject as Inject
 from probes.use.amnesic import amnesic_probe as amnesic_probe

@@ -9,6 +9,7 @@ from interp.plots.probe_lines import plot_probe_lines
 from interp.plots.probe_rows import plot_input_floor, plot_interchange
 from interp.plots.probe_sites import plot_amnesic_probe, plot_label_swap
 from interp.plots.probe_sweep import plot_probe_sweep
+from interp.plots.probe_trees import plot_probe_trees
 from interp.plots.reliability import plot_reliability
 
 PROBE_KINDS: dict[str, Callable[..., Figure]] = {
@@ -28,5 +29,6 @@ PROBE_KINDS: dict[str, Callable[..., Figure]] = {
     "probe_directions": plot_probe_directions,
     "projections": plot_projections,
     "input_floor": plot_input_floor,
+    "structural_probe": plot_probe_trees,
 }
 """Which function draws which kind."""

@@ -62,7 +62,7 @@ class _StructuralProbe(BaseEstimator, ABC):
         Raises:
             InputError: settings out of range, sentences and targets that do not fit, or values that are not finite.
         """
-        self._check_settings()
+        self.check_settings()
         X = self._checked(X, y)
         # One scale for all coordinates, so that one learning rate serves every model.
         scale = float(np.sqrt(np.mean(np.concatenate(X) ** 2))) or 1.0
@@ -101,7 +101,12 @@ class _StructuralProbe(BaseEstimator, ABC):
         words = [check_samples(sentence, width=self.projection_.shape[1]) for sentence in X]
         return [self._measure(torch.from_numpy(each @ self.projection_.T)[None])[0].numpy() for each in words]
 
-    def _check_settings(self) -> None:
+    def check_settings(self) -> None:
+        """Refuse settings that nothing can be fitted with, before anything is.
+
+        Raises:
+            InputError: settings out of range.
+        """
         settings = {name: getattr(self, name) for name in ("rank", "learning_rate", "n_epochs", "batch_size")}
         if not all(value > 0 for value in settings.values()):
             raise InputError(f"The settings are {settings}. Expected all above zero.")
@@ -162,12 +167,7 @@ class TreeDepthProbe(_StructuralProbe):
     Loss: per sentence the sum of |predicted - true| over its length. What it is evidence of: see `TreeDistanceProbe`.
     Larger is deeper.
 
-    Args:
-        rank: Rows of B.
-        learning_rate: Of Adam at the start; it falls linearly to 0.
-        n_epochs: Passes over the sentences.
-        batch_size: Sentences in each step.
-        seed: Decides the initial B and the order of sentences.
+    Args: those of `TreeDistanceProbe`.
 
     Source: Hewitt & Manning 2019, A Structural Probe for Finding Syntax in Word Representations, sec. 2.3 (NAACL,
     N19-1419).

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int, Shaped
 from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.stats import rankdata
 
@@ -33,14 +33,23 @@ def attachment_score(predicted: Distances, true: Distances) -> float:
 
     Source: Hewitt & Manning 2019, sec. 3.1 (NAACL, N19-1419).
     """
-    _check_alike(predicted, true)
-    right = edges = 0
-    for ours, theirs in zip(predicted, true, strict=True):
-        both = spanning_edges(ours) & spanning_edges(theirs)
-        right, edges = right + len(both), edges + len(theirs) - 1
+    right = edges_found(predicted, true)
+    edges = sum(len(theirs) - 1 for theirs in true)
     if not edges:
         raise InputError("No sentence has two words, so there is no edge to find.")
-    return right / edges
+    return int(right.sum()) / edges
+
+
+def edges_found(predicted: Distances, true: Distances) -> Int[np.ndarray, " sentence"]:
+    """Count in each sentence the true edges that the minimum spanning tree of the predicted distances holds too.
+
+    Raises:
+        InputError: other sentences in one than in the other.
+    """
+    _check_alike(predicted, true)
+    return np.array(
+        [len(spanning_edges(ours) & spanning_edges(theirs)) for ours, theirs in zip(predicted, true, strict=True)]
+    )
 
 
 def spanning_edges(distances: Float[np.ndarray, "word word"]) -> set[tuple[int, int]]:
@@ -70,12 +79,7 @@ def distance_spearman(predicted: Distances, true: Distances, lengths: tuple[int,
 
     Source: Hewitt & Manning 2019, sec. 3.1 (NAACL, N19-1419).
     """
-    _check_alike(predicted, true)
-    found = [
-        (len(theirs), [_spearman(row, other) for row, other in zip(ours, theirs, strict=True)])
-        for ours, theirs in zip(predicted, true, strict=True)
-    ]
-    return _mean_over_lengths(found, lengths)
+    return _mean_over_lengths(spearman_by_sentence(predicted, true), true, lengths)
 
 
 def depth_spearman(predicted: Depths, true: Depths, lengths: tuple[int, int] = LENGTHS) -> float:
@@ -96,9 +100,19 @@ def depth_spearman(predicted: Depths, true: Depths, lengths: tuple[int, int] = L
 
     Source: Hewitt & Manning 2019, sec. 3.2 (NAACL, N19-1419).
     """
+    return _mean_over_lengths(spearman_by_sentence(predicted, true), true, lengths)
+
+
+def spearman_by_sentence(predicted: Distances | Depths, true: Distances | Depths) -> Float[np.ndarray, " sentence"]:
+    """Compute the Spearman correlation of each sentence: of its depths, or the mean over its words of distances'.
+
+    0 where all predicted, or all true ones, are the same.
+
+    Raises:
+        InputError: other sentences in one than in the other.
+    """
     _check_alike(predicted, true)
-    found = [(len(theirs), [_spearman(ours, theirs)]) for ours, theirs in zip(predicted, true, strict=True)]
-    return _mean_over_lengths(found, lengths)
+    return np.array([_spearman(ours, theirs).mean() for ours, theirs in zip(predicted, true, strict=True)])
 
 
 def root_accuracy(predicted: Depths, true: Depths) -> float:
@@ -107,8 +121,17 @@ def root_accuracy(predicted: Depths, true: Depths) -> float:
     Raises:
         InputError: other sentences in one than in the other.
     """
+    return float(roots_found(predicted, true).mean())
+
+
+def roots_found(predicted: Depths, true: Depths) -> Bool[np.ndarray, " sentence"]:
+    """Say of each sentence whether its root is the word of least predicted depth.
+
+    Raises:
+        InputError: other sentences in one than in the other.
+    """
     _check_alike(predicted, true)
-    return float(np.mean([ours.argmin() == theirs.argmin() for ours, theirs in zip(predicted, true, strict=True)]))
+    return np.array([ours.argmin() == theirs.argmin() for ours, theirs in zip(predicted, true, strict=True)])
 
 
 def _check_alike(predicted: Sequence[np.ndarray], true: Sequence[np.ndarray]) -> None:
@@ -119,18 +142,21 @@ def _check_alike(predicted: Sequence[np.ndarray], true: Sequence[np.ndarray]) ->
         )
 
 
-def _spearman(ours: Float[np.ndarray, " word"], theirs: Float[np.ndarray, " word"]) -> float:
-    if np.ptp(ours) == 0 or np.ptp(theirs) == 0:
-        return 0.0
+def _spearman(ours: Shaped[np.ndarray, "*row word"], theirs: Shaped[np.ndarray, "*row word"]) -> np.ndarray:
+    """Correlation of the ranks of each row, and 0 for a row that is all the same."""
     # As in scipy.stats.spearmanr, without its test, which takes most of the time.
-    return float(np.corrcoef(rankdata(ours), rankdata(theirs))[0, 1])
+    ranks = [rankdata(values, axis=-1) - (values.shape[-1] + 1) / 2 for values in (ours, theirs)]
+    scale = np.sqrt((ranks[0] ** 2).sum(-1) * (ranks[1] ** 2).sum(-1))
+    return np.asarray((ranks[0] * ranks[1]).sum(-1) / np.where(scale > 0, scale, 1.0))
 
 
-def _mean_over_lengths(found: Sequence[tuple[int, list[float]]], lengths: tuple[int, int]) -> float:
+def _mean_over_lengths(
+    values: Float[np.ndarray, " sentence"], true: Sequence[np.ndarray], lengths: tuple[int, int]
+) -> float:
     by_length: dict[int, list[float]] = {}
-    for length, values in found:
-        if lengths[0] <= length <= lengths[1]:
-            by_length.setdefault(length, []).extend(values)
+    for value, theirs in zip(values.tolist(), true, strict=True):
+        if lengths[0] <= len(theirs) <= lengths[1]:
+            by_length.setdefault(len(theirs), []).append(value)
     if not by_length:
         raise InputError(f"No sentence has {lengths[0]} to {lengths[1]} words. Give such sentences, or other lengths.")
     return float(np.mean([np.mean(values) for values in by_length.values()]))

@@ -118,6 +118,34 @@ def tree_depths(heads: Heads) -> Float[np.ndarray, " word"]:
     return TreeLabels.of([heads]).depths(0).astype(np.float64)
 
 
+def drop_words(heads: Sequence[int], dropped: Sequence[bool]) -> tuple[int, ...]:
+    """Take words out of a tree; what hung on them hangs on the nearest word above that stays.
+
+    Args:
+        heads: Place of each word's head, counted from 0; `ROOT` for the root.
+        dropped: Whether each word goes.
+
+    Returns:
+        Place of each kept word's head among the kept words.
+
+    Raises:
+        InputError: heads that are no tree, or the root among the dropped, which would leave several trees.
+    """
+    _check_tree(0, np.array(heads, np.int64))
+    if dropped[list(heads).index(ROOT)]:
+        raise InputError("The root of the tree would be taken out. Leave the sentence out, or keep the word.")
+    kept = [word for word, goes in enumerate(dropped) if not goes]
+    place = {word: number for number, word in enumerate(kept)} | {ROOT: ROOT}
+    above = [heads[word] for word in kept]
+    return tuple(place[_kept_above(head, heads, dropped)] for head in above)
+
+
+def _kept_above(word: int, heads: Sequence[int], dropped: Sequence[bool]) -> int:
+    while word != ROOT and dropped[word]:
+        word = heads[word]
+    return word
+
+
 def _check_tree(number: int, heads: Int[np.ndarray, " _"]) -> None:
     n = len(heads)
     if not n:

@@ -7,6 +7,8 @@ the next token's language; erasers fitted to the sentences they are applied to),
 fitted to other sentences), `tasks` (next language, place in the sentence, number of the subject and, with a corpus that
 has treebanks, part of speech). All on the shipped sentences, which the model has not read. Which language a token
 speaks for is counted on shipped sentences that are not erased from; with a corpus, on aligned training sentences.
+One part needs a corpus: `trees` (distances and depths in the syntax trees of its treebanks, most of whose sentences the
+model has read, though never their trees).
 """
 
 import argparse
@@ -15,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from functools import cache, partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,7 @@ from interp.neurons.next_language import learn_vocabulary
 from interp.results import Result
 from interp.sites import Site
 from interp.statistics import bootstrap_interval
+from probes.estimators import TreeDepthProbe, TreeDistanceProbe
 from probes.tasks.conllu import read_parts_of_speech
 from probes.tasks.floors import input_floor
 from probes.tasks.ready_tasks import (
@@ -36,8 +40,10 @@ from probes.tasks.ready_tasks import (
     subject_number_task,
     switched_texts,
 )
+from probes.tasks.structural_probe import structural_probe
 from probes.tasks.task import ProbeTask, capture_samples, probe_task
 from probes.tasks.task_sources import text_language_task, token_language_task
+from probes.tasks.treebank import read_trees
 from probes.use.amnesic import N_RANDOM, amnesic_probe
 from probes.use.answers import Answer, answers
 from probes.use.erasure import leace, random_eraser
@@ -52,6 +58,8 @@ N_SWITCHED = 120
 """Aligned sentences that switched texts are built of."""
 N_TREEBANK = 80
 """Sentences of each treebank."""
+N_PARSED, PARSED = 300, ("en", "de")
+"""Sentences of a treebank whose trees are probed for, and of which."""
 Texts = dict[str, list[str]]
 
 
@@ -157,11 +165,25 @@ def tasks(corpus: Path | None, _: int) -> dict[str, Any]:
     return {name: probed(make()) for name, make in made.items()}
 
 
+def trees(corpus: Path | None, _: int) -> dict[str, Any]:
+    """Distances and depths in syntax trees."""
+    if corpus is None:
+        return {"not_run": "needs --corpus"}
+    found: dict[str, Any] = {}
+    for language, probe in product(PARSED, (TreeDistanceProbe(), TreeDepthProbe())):
+        sentences = read_trees(corpus / "parallel" / f"{language}_pud.conllu.gz")[:N_PARSED]
+        result = structural_probe(model(), random_model(), sentences, partial(encode, model()), probe=probe)
+        counts = {name: result.notes[name] for name in ("n_sentences", "n_words", "dropped", "rank")}
+        found[f"{language}: {result.notes['what']}"] = counts | told(result)
+    return found
+
+
 PARTS: Mapping[str, Callable[[Path | None, int], dict[str, Any]]] = {
     "language": language,
     "amnesic": amnesic,
     "held_out": held_out,
     "tasks": tasks,
+    "trees": trees,
 }
 
 

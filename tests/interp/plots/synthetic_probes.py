@@ -251,6 +251,22 @@ def input_floor() -> Result:
     return _result("input_floor", variables, coords, what=HOSTILE[0], n_tokens=50, unseen_tokens=0.125)
 
 
+def structural_probe() -> Result:
+    """Above all controls at two layers, at one of them by chance; the last is below random weights, and surely so."""
+    variables: dict[str, Any] = {}
+    for name, values in (("uuas", [0.3, 0.7, 0.8, 0.6]), ("spearman", [0.2, 0.5, 0.7, 0.6])):
+        variables |= ends(name, "layer", values)
+        for control, level in (("shuffled", 0.1), ("random_weights", 0.65), ("linear", 0.5)):
+            variables |= ends(f"control_{control}_{name}", "layer", np.full(4, level))
+    for control, level in (("shuffled", 0.1), ("random_weights", 0.65), ("linear", 0.5)):
+        variables |= ends(f"above_{control}", "layer", variables["uuas"][1] - level)
+        p = np.array([0.01, 0.2 if control == "linear" else 0.01, 0.01, 0.01])
+        variables |= {f"above_{control}_p": ("layer", p / 4), f"above_{control}_p_corrected": ("layer", p)}
+    unit, dropped = "UUAS (share of the edges of the trees)", {"too few words": 2, HOSTILE[0]: 1, "too long": 0}
+    notes = {"rank": 16, "n_sentences": 90, "n_words": 1800, "dropped": dropped, "what": HOSTILE[1]}
+    return _result("structural_probe", variables, {"layer": _LAYERS}, unit, **notes)
+
+
 PROBE_MAKERS = {
     "probe_after_erasure": probe_after_erasure,
     "description_length": description_length,
@@ -268,4 +284,5 @@ PROBE_MAKERS = {
     "probe_directions": probe_directions,
     "projections": projections,
     "input_floor": input_floor,
+    "structural_probe": structural_probe,
 }

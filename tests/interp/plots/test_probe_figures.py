@@ -18,6 +18,7 @@ LINES = [
     "probe_quality",
     "sample_efficiency",
     "probe_dose",
+    "structural_probe",
 ]
 ROWS = ["amnesic_probe", "label_swap", "probe_verdict", "interchange", "input_floor"]
 
@@ -313,6 +314,36 @@ def test_a_floor_shows_both_readers_and_the_majority_without_an_interval() -> No
     assert "95 % interval 0.67 to 0.74" in marks["reader of the input"].hovertext[0]
     assert "interval" not in marks["control: majority"].hovertext[0]
     assert "12.5 % of the samples have a token that their reader never met." in figure.caption
+
+
+def test_trees_stand_beside_three_controls_and_are_filled_where_all_are_beaten() -> None:
+    result = made.structural_probe()
+    figure = plot(result)
+    assert _titles(figure) == ["edges found (UUAS)", "Spearman correlation"]
+    names = {"probe": "", "control: random weights": "control_random_weights_"}
+    names |= {"control: order of words": "control_linear_"}
+    names |= {"control: words shuffled in their sentence": "control_shuffled_"}
+    assert {line.name for line in _lines(figure)} == set(names)
+    for words, control in names.items():
+        for line, measure in zip(_lines(figure, words), ("uuas", "spearman"), strict=True):
+            np.testing.assert_allclose(line.y, result.data[f"{control}{measure}"].values)
+    edges, correlation = _lines(figure, "probe")
+    assert list(edges.marker.symbol) == ["circle-open", "circle-open", "circle", "circle-open"]
+    assert set(correlation.marker.symbol) == {"circle"}
+    np.testing.assert_allclose(edges.customdata[0], [0.27, 0.34])
+
+
+def test_the_caption_of_trees_counts_sentences_and_what_was_left_out() -> None:
+    result = made.structural_probe()
+    caption = plot(result).caption
+    assert "From 1800 words of 90 sentences." in caption
+    assert f"Sentences left out: too few words 2, {HOSTILE[0]} 1." in caption
+    assert "Rank of the map: 16." in caption
+    assert "Filled in the first panel: 1 of 4 layers." in caption
+    whole = dataclasses.replace(result, notes=result.notes | {"dropped": {"too long": 0}})
+    assert "left out" not in plot(whole).caption
+    with pytest.raises(ResultError, match="above_linear_p_corrected"):
+        plot(_without(result, "above_linear_p_corrected"))
 
 
 @pytest.mark.parametrize("kind", made.PROBE_MAKERS)

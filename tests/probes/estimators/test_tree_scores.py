@@ -10,7 +10,7 @@ from probes.estimators import (
     distance_spearman,
     root_accuracy,
 )
-from probes.estimators.tree_scores import spanning_edges
+from probes.estimators.tree_scores import edges_found, roots_found, spanning_edges, spearman_by_sentence
 from probes.samples.trees import tree_depths, tree_distances
 
 CHAIN, STAR = tree_distances([0, 1, 2, 3, 4]), tree_distances([0, 1, 1, 1, 1])
@@ -26,6 +26,19 @@ def test_attachment_by_hand():
     assert attachment_score([CHAIN], [STAR]) == pytest.approx(1 / 4)
     assert attachment_score([CHAIN, STAR], [STAR, STAR]) == pytest.approx(5 / 8)
     assert attachment_score([STAR], [STAR]) == 1
+
+
+def test_scores_of_each_sentence_by_hand():
+    """The chain and the star share one edge; of chain and star ranks, words 1 to 5 are averaged over all words."""
+    assert edges_found([CHAIN, STAR], [STAR, STAR]).tolist() == [1, 4]
+    deep = tree_depths([0, 1, 2, 3, 4])
+    assert roots_found([deep, -deep], [deep, deep]).tolist() == [True, False]
+    np.testing.assert_allclose(spearman_by_sentence([deep, -deep, np.ones(5)], [deep] * 3), [1, -1, 0])
+    by_word = [spearmanr(a, b).statistic for a, b in zip(CHAIN, STAR, strict=True)]
+    np.testing.assert_allclose(spearman_by_sentence([CHAIN], [STAR]), [np.mean(by_word)])
+    flat = CHAIN.copy()
+    flat[0] = 7
+    np.testing.assert_allclose(spearman_by_sentence([flat], [CHAIN]), [4 / 5])
 
 
 def test_only_the_order_of_distances_matters_and_none_is_lost_at_zero():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from interp.errors import InputError
-from probes.samples.trees import TreeLabels
+from probes.samples.trees import ROOT, TreeLabels, drop_words
 
 # "the cat sat on the mat": sat is the root; cat and mat hang on it, each word else on what it belongs to.
 SENTENCE = [2, 3, 0, 6, 6, 3]
@@ -61,3 +61,18 @@ def test_samples_are_the_words_and_sentences_stay_whole():
         trees.check_samples(8, np.full(9, "a"))
     with pytest.raises(InputError, match=r"Sentence 1 has words in the groups \['a', 'b'\]"):
         trees.check_samples(9, np.repeat(["a", "b"], [4, 5]))
+
+
+def test_what_hung_on_a_dropped_word_hangs_on_the_next_above_that_stays():
+    """a <- b <- c <- d, where d is the root, and e on b; without b and c, both a and e hang on d."""
+    heads = [1, 2, 3, ROOT, 1]
+    assert drop_words(heads, [False, True, True, False, False]) == (1, ROOT, 1)
+    assert drop_words(heads, [True, False, False, False, True]) == (1, 2, ROOT)
+    assert drop_words(heads, [False] * 5) == tuple(heads)
+
+
+def test_neither_the_root_nor_words_of_what_is_no_tree_are_dropped():
+    with pytest.raises(InputError, match="The root of the tree would be taken out"):
+        drop_words([1, ROOT], [False, True])
+    with pytest.raises(InputError, match="lead in a circle"):
+        drop_words([1, 0, ROOT], [False, False, False])

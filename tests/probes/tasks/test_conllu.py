@@ -44,6 +44,7 @@ def test_words_and_their_tags(tmp_path):
         (b"# nothing\n", "holds no sentence"),
         (FRENCH.replace("1\tIl\t", "1\t").encode(), "line 3: .* is no word"),
         (FRENCH.replace("2\tva", "x\tva").encode(), "line 4"),
+        (FRENCH.replace("3-4\t", "3-\t").encode(), "line 5"),
         (b"caf\xe9", "Cannot read the treebank"),
     ],
 )
