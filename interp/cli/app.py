@@ -8,6 +8,7 @@ import typer
 from interp.cli import zoo
 from interp.cli.options import (
     Aligned,
+    Bins,
     Columns,
     Corpora,
     Device,
@@ -17,6 +18,9 @@ from interp.cli.options import (
     Force,
     IgSteps,
     Json,
+    Kinds,
+    LabelColumn,
+    Labels,
     LanguageCorpora,
     Method,
     MetricName,
@@ -27,6 +31,7 @@ from interp.cli.options import (
     RemoteCode,
     Seed,
     Tagged,
+    TaskFile,
     Window,
 )
 from interp.cli.running import Output, running
@@ -203,21 +208,10 @@ def neurons(
 @app.command()
 def probe(
     model: ModelName = "zoo:polyglot",
-    task: Annotated[
-        Path | None,
-        typer.Option(
-            help="CSV with columns text, label and optionally group. Without it: the language of shipped sentences.",
-            show_default=False,
-        ),
-    ] = None,
-    sites: Annotated[
-        str,
-        typer.Option(
-            "--sites",
-            "--site",
-            help="Kinds of site with commas between: resid_pre, resid_mid, resid_post, attn_out, mlp_out.",
-        ),
-    ] = "resid_post",
+    task: TaskFile = None,
+    sites: Kinds = "resid_post",
+    labels: LabelColumn = Labels.classes,
+    positions: Bins = None,
     out: Out = None,
     dtype: Precision = Dtype.float32,
     device: Device = "cpu",
@@ -226,12 +220,12 @@ def probe(
     json: Json = False,
     allow_remote_code: RemoteCode = False,
 ) -> None:
-    """Fit a linear probe after every layer; writes accuracy beside its controls."""
+    """Fit a linear probe after every layer; writes how well labels are read beside its controls."""
     with running("probe", as_json=json) as output:
-        from interp.cli import work
+        from interp.cli import probing, work
 
         loading = work.Loading(model, dtype.value, device, seed, allow_remote_code)
-        output.say(work.probe(loading, task, sites, out, force=force))
+        output.say(probing.probe(loading, probing.Asked(task, sites, labels.value, positions), out, force=force))
 
 
 def main() -> None:

@@ -39,6 +39,14 @@ class Direction(StrEnum):
     noising = "noising"
 
 
+class Labels(StrEnum):
+    """What the label column of a probing task holds."""
+
+    classes = "classes"
+    numbers = "numbers"
+    several = "several"
+
+
 class Dtype(StrEnum):
     """Precision of weights and activations."""
 
@@ -106,4 +114,28 @@ IgSteps = Annotated[
 ]
 RemoteCode = Annotated[
     bool, typer.Option("--allow-remote-code", help="Run code that the model's directory asks for. Refused by default.")
+]
+TaskFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="CSV with columns text, label and optionally group. Without it: the language of shipped sentences.",
+        show_default=False,
+    ),
+]
+Kinds = Annotated[
+    str,
+    typer.Option(
+        "--sites",
+        "--site",
+        help="Kinds of site with commas between: resid_pre, resid_mid, resid_post, attn_out, mlp_out.",
+    ),
+]
+LabelColumn = Annotated[
+    Labels, typer.Option(help="What the label column holds: classes, numbers, or several labels such as noun|plural.")
+]
+Bins = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", help="Probe by position, too, in so many bins of about equally many samples.", show_default=False
+    ),
 ]

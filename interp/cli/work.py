@@ -17,14 +17,12 @@ from interp.metrics import as_metric
 from interp.models import ModelEncoder, describe, encode, facts, load_model
 from interp.models.compiled import compiled_prompts
 from interp.models.zoo import texts
-from interp.overview import N_HEAD_CONTROLS, default_prompts, default_task, first_look, load_controls
+from interp.overview import N_HEAD_CONTROLS, default_prompts, first_look, load_controls
 from interp.plots import plot
 from interp.prompts import PromptSet, TokenBatch, read_prompts
 from interp.report import write_report
 from interp.results import Result
 from interp.types import Model
-from probes import SweepPlan, probe_sites, probe_task, read_task
-from probes.tasks.site_sweep import check_kinds
 
 RESULT_SUFFIX, FIGURE_SUFFIX = ".safetensors", ".html"
 N_COMPILED_PROMPTS = 16
@@ -99,25 +97,6 @@ def score_heads(loading: Loading, text: Path | None, out: Path | None, *, force:
         return head_scores(model, texts=batch, control_models=controls, seed=loading.seed)
 
     return write_result("heads", loading, out, work, force=force)
-
-
-def probe(loading: Loading, task: Path | None, sites: str, out: Path | None, *, force: bool) -> dict[str, Any]:
-    """Run `interp probe`: curves over layers for one kind of site, a grid for several."""
-    kinds = [kind.strip() for kind in sites.split(",")]
-    check_kinds(kinds)
-
-    def work(model: Model) -> Result:
-        def encoded(line: str) -> Any:
-            return encode(model, line)
-
-        asked = read_task(task, encoded) if task else default_task(encoded, seed=loading.seed)
-        control = next(loading.load_controls(1))
-        progress("probing")
-        if len(kinds) > 1:
-            return probe_sites(model, control, asked, kinds, plan=SweepPlan(seed=loading.seed))
-        return probe_task(model, control, asked, site_kind=kinds[0], seed=loading.seed)
-
-    return write_result("probe", loading, out, work, force=force)
 
 
 def choose_prompts(model: Model, loading: Loading, path: Path | None) -> PromptSet:

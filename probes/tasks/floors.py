@@ -52,9 +52,10 @@ def input_floor(
         `unseen_tokens`, the share of samples whose token the reader never met when it was fitted.
 
     Raises:
-        InputError: too few groups of a class, or a probe that does not converge.
+        InputError: labels that are not classes, too few groups of a class, or a probe that does not converge.
         PromptError: prompts that do not fit the model.
     """
+    task.require_classes()
     probe = probe or LogisticProbe()
     X = capture_samples(model, task, [Site(0, "resid_pre")])[0].astype(np.float64)
     tokens = task.batch.tokens[task.prompts, task.positions]

@@ -1,6 +1,7 @@
 """A probing task on prompts: which positions carry which label, and the captures it needs."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -13,6 +14,7 @@ from interp.run import capture_batches
 from interp.sites import OUTPUT_KINDS, RESIDUAL_KINDS, Site
 from interp.types import Model
 from probes.reading.by_layer import probe_by_layer
+from probes.reading.measures_by_layer import probe_measures
 from probes.samples.data import Groups, LabelledActivations, Rows
 from probes.samples.labels import AnyLabels, LabelKind, are_classes, check_labels_of
 from probes.tasks.wide import wide
@@ -112,7 +114,8 @@ def probe_task(
 ) -> Result:
     """Measure from which layer on the labels of a task can be read off linearly.
 
-    Captures the labelled positions only, in both models, and fits one probe per layer. For `resid_post`, what enters
+    Captures the labelled positions only, in both models, and fits one probe per layer: classes by `probe_by_layer`,
+    numbers and several labels to a sample by `probe_measures`. For `resid_post`, what enters
     the first block stands first, as layer -1: it shows what the token itself gives away.
 
     Args:
@@ -123,7 +126,7 @@ def probe_task(
         seed: Decides folds, permutations and resamples.
 
     Returns:
-        Accuracy by layer with its controls.
+        Accuracy, or all measures of numbers or several labels, by layer with controls.
 
     Raises:
         InputError: a kind of site that is no vector per position, or anything `probe_by_layer` refuses.
@@ -132,7 +135,7 @@ def probe_task(
     """
     sites = sites_by_layer(facts(model).n_layers, site_kind)
     data = LabelledActivations(
-        capture_samples(model, task, list(sites.values())), task.labels, task.groups, tuple(sites)
+        capture_samples(model, task, list(sites.values())), task.labels, task.groups, tuple(sites), task.label_kind
     )
     control = capture_samples(control_model, task, list(sites.values()))
     made_by = provenance(
@@ -141,8 +144,16 @@ def probe_task(
         call=f"probe_task({task.what!r}, site_kind={site_kind!r}, seed={seed})",
         seed=seed,
     )
-    result = probe_by_layer(data, control, made_by, seed=seed)
-    notes = {"what": task.what, "sites": [str(site) for site in sites.values()], "n_prompts": len(task.batch)}
+    measure = probe_by_layer if are_classes(task.labels) else probe_measures
+    result = measure(data, control, made_by, seed=seed)
+    notes: dict[str, Any] = {
+        "what": task.what,
+        "sites": [str(site) for site in sites.values()],
+        "n_prompts": len(task.batch),
+    }
+    if task.label_names:
+        shares = task.labels.mean(0).round(4).tolist()
+        notes["label_shares"] = dict(zip(task.label_names, shares, strict=True))
     return replace(result, notes=result.notes | notes)
 
 

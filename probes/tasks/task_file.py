@@ -3,6 +3,7 @@
 import csv
 import re
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
@@ -18,11 +19,16 @@ _EXPECTED = "Expected text, label, maybe group, and either word, or start and en
 
 Record = dict[str, str]
 """Cells of a row by column."""
+LabelColumn = Literal["classes", "numbers", "several"]
+"""How the cells of the label column are read: as written, as amounts, or as several labels with bars between."""
+BAR = "|"
 Place = tuple[int, int]
 """Characters of a text, the second excluded."""
 
 
-def read_task(path: str | Path, encode: Encode, *, n_classes: int | None = None) -> ProbeTask:
+def read_task(
+    path: str | Path, encode: Encode, *, labels: LabelColumn = "classes", n_classes: int | None = None
+) -> ProbeTask:
     """Read a CSV file with columns `text`, `label` and, where wanted, `group` and where in the text the label belongs.
 
     A label belongs to the last token of its text; with a column `word`, to the last token of that word, which must
@@ -31,12 +37,14 @@ def read_task(path: str | Path, encode: Encode, *, n_classes: int | None = None)
     distinct text is a group of its own.
 
     Labels are classes as they are written, numbers too: `7` and `7.0` are two classes. Numbers that mean an amount
-    have to be asked for, with `n_classes`.
+    have to be asked for, as have several labels to a sample, which stand with bars between them (`noun|plural`; an
+    empty cell is none of them).
 
     Args:
         path: A UTF-8 file.
         encode: The model's way from text to ids.
-        n_classes: Read labels as numbers and cut them into so many classes of about equal size, 0 the smallest.
+        labels: What the cells of the label column are.
+        n_classes: Cut numbers into so many classes of about equal size, 0 the smallest, rather than predict them.
 
     Raises:
         InputError: the file cannot be read, is not UTF-8 or not such a table; a cell is empty; a place is not in its
@@ -48,12 +56,11 @@ def read_task(path: str | Path, encode: Encode, *, n_classes: int | None = None)
     records = _read_records(path)
     for number, record in enumerate(records, 1):
         for name, cell in record.items():
-            if not cell.strip():
+            if not cell.strip() and (name, labels) != ("label", "several"):
                 raise InputError(f"{path}, row {number}: the {name} is empty. Fill it in, or drop the row.")
     places = [_place(record, f"{path}, row {number}") for number, record in enumerate(records, 1)]
     _refuse_two_labels(records, places, path)
-    labels = np.array([record["label"] for record in records])
-    labels = labels if n_classes is None else quantile_classes(_numbers(records, path), n_classes)
+    read = _read_labels(records, path, labels, n_classes)
     groups = np.array([record.get("group", record["text"]) for record in records])
     if places[0] is None:
         batch, prompts, positions = _whole(records, encode, path)
@@ -61,7 +68,7 @@ def read_task(path: str | Path, encode: Encode, *, n_classes: int | None = None)
         batch, prompts, positions = _inside(records, places, encode, path)
         _refuse_twins(batch, prompts, positions, groups, path)
     try:
-        return ProbeTask(batch, prompts, positions, labels, groups, what=f"label in {path.name}")
+        return ProbeTask(batch, prompts, positions, groups=groups, what=f"label in {path.name}", **read)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
@@ -136,6 +143,20 @@ def _refuse_two_labels(records: list[Record], places: list[Place | None], path: 
             )
 
 
+def _read_labels(records: list[Record], path: Path, labels: LabelColumn, n_classes: int | None) -> dict[str, Any]:
+    """Labels, and what they are, as a task has them."""
+    if labels == "several":
+        cells = [{name.strip() for name in record["label"].split(BAR)} - {""} for record in records]
+        names = sorted(set().union(*cells))
+        has = np.array([[name in cell for name in names] for cell in cells], bool).reshape(len(cells), len(names))
+        return {"labels": has, "label_kind": "multilabel", "label_names": tuple(names)}
+    if n_classes is not None:
+        return {"labels": quantile_classes(_numbers(records, path), n_classes)}
+    if labels == "numbers":
+        return {"labels": _numbers(records, path), "label_kind": "continuous"}
+    return {"labels": np.array([record["label"] for record in records])}
+
+
 def _numbers(records: list[Record], path: Path) -> np.ndarray:
     values = []
     for number, record in enumerate(records, 1):
@@ -143,8 +164,8 @@ def _numbers(records: list[Record], path: Path) -> np.ndarray:
             values.append(float(record["label"]))
         except ValueError as error:
             raise InputError(
-                f"{path}, row {number}: the label {record['label']!r} is no number, and n_classes asks for numbers. "
-                "Mend it, or leave n_classes out to read labels as classes."
+                f"{path}, row {number}: the label {record['label']!r} is no number, and numbers were asked for. "
+                "Mend it, or read labels as classes."
             ) from error
         if not np.isfinite(values[-1]):
             raise InputError(f"{path}, row {number}: the label {record['label']!r} is not finite. Drop the row.")

@@ -88,6 +88,11 @@ def test_heads_and_probe_write_their_results(llama, tmp_path):
     grid = interp("probe", llama, "--task", task, "--sites", "resid_pre, mlp_out", "--json", "--force", cwd=tmp_path)
     assert grid.returncode == 0, grid.stderr
     assert json.loads(grid.stdout)["kind"] == "probe_sweep"
+    numbers = tmp_path / "numbers.csv"
+    numbers.write_text("text,label\n" + "\n".join(f"{line[:-2]},{n % 7}.5" for n, line in enumerate(lines)))
+    read = interp("probe", llama, "--task", numbers, "--labels", "numbers", "--json", "--force", cwd=tmp_path)
+    assert read.returncode == 0, read.stderr
+    assert json.loads(read.stdout)["kind"] == "probe_measures"
 
 
 @pytest.mark.slow
@@ -167,6 +172,8 @@ def test_bad_arguments_are_refused_with_what_was_expected(llama, tmp_path, capsy
         (["heads", llama, "--text", tmp_path / "missing.txt"], "Cannot read"),
         (["probe", llama, "--task", tmp_path / "missing.csv"], "missing.csv"),
         (["probe", llama, "--sites", "resid_post,pattern"], "each once"),
+        (["probe", llama, "--positions", "1"], "at least 2 bins"),
+        (["probe", llama, "--labels", "numbers"], "without --task"),
         (["report", llama, "--out", tmp_path / "no" / "r.html"], "does not exist"),
         (["report", llama, "--out", tmp_path / "kept.html"], "--force"),
     ]

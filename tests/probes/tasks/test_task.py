@@ -1,5 +1,6 @@
 """Tasks on prompts: the right positions are captured, whatever the batching and padding."""
 
+import dataclasses
 from functools import partial
 
 import numpy as np
@@ -11,7 +12,7 @@ from interp.models import encode, load_model
 from interp.prompts import TokenBatch
 from interp.run.capture import MOST_ROWS
 from interp.sites import Site
-from probes import ProbeTask, probe_task, token_language_task
+from probes import ProbeTask, SweepPlan, probe_sites, probe_task, token_language_task
 from probes.tasks.shard_writer import capture_shards
 from probes.tasks.task import capture_samples
 
@@ -114,6 +115,38 @@ def test_texts_past_the_context_are_refused(tiny, family_directory):
         probe_task(tiny, tiny, task)
 
 
+@pytest.mark.parametrize("kind", ["continuous", "multilabel"])
+def test_numbers_and_several_labels_are_read_by_layer_from_a_real_model(tiny, family_directory, task, kind):
+    """Where in its text a token stands: learned position embeddings tell, and so do random ones."""
+    positions = task.positions.astype(float)
+    rows = np.stack([positions > np.median(positions), task.labels == "de"], 1)
+    given = {"continuous": (positions, ()), "multilabel": (rows, ("late", "German"))}
+    labels, names = given[kind]
+    asked = dataclasses.replace(task, labels=labels, label_kind=kind, label_names=names)
+    control = load_model(f"random:{family_directory('gpt2')}", seed=1)
+    result = probe_task(tiny, control, asked)
+    first = "r2" if kind == "continuous" else "accuracy"
+    assert result.kind == "probe_measures"
+    assert result.data["layer"].values.tolist() == [-1, 0, 1, 2]
+    assert float(result.data[first].sel(layer=-1)) > float(result.data[f"control_shuffled_{first}_high"].sel(layer=-1))
+    assert f"control_random_weights_{first}_low" in result.data
+    assert list(result.notes.get("label_shares", {})) == list(names)
+    swept = probe_sites(tiny, control, asked, ["resid_post"], plan=SweepPlan(n_shuffles=1))
+    assert swept.notes["label_kind"] == kind
+    np.testing.assert_allclose(swept.data[first].values[0], result.data[first].sel(layer=[0, 1, 2]), atol=1e-6)
+
+
+def test_a_grid_over_site_layer_and_position_is_one_call(tiny, family_directory, task):
+    control = load_model(f"random:{family_directory('gpt2')}", seed=1)
+    kinds = ["resid_post", "attn_out"]
+    found = probe_sites(tiny, control, task, kinds, plan=SweepPlan(n_bins=2, n_splits=3))
+    assert found.kind == "probe_grid"
+    assert dict(found.data["accuracy"].sizes) == {"site": 2, "layer": 3, "position": 2}
+    assert found.data["n_at_position"].values.sum() == len(task.labels)
+    assert np.isfinite(found.data["control_random_weights_low"]).all()
+    assert "n_bins=2" in found.provenance.call
+
+
 BATCH = TokenBatch.of([np.array([1, 2, 3]), np.array([4, 5])] + [np.array([6 + number]) for number in range(8)])
 FIELDS = {
     "prompts": np.arange(10),
@@ -131,6 +164,9 @@ FIELDS = {
         ({"prompts": np.zeros(10, int), "positions": np.zeros(10, int)}, "given twice"),
         ({"groups": np.arange(9)}, "9 groups for 10 samples"),
         ({"labels": np.full(10, "a")}, "All 10 samples have the label"),
+        ({"labels": np.arange(10.0)}, "Expected classes"),
+        ({"label_names": ("a",)}, "for 0 labels"),
+        ({"labels": np.eye(10, 2, dtype=bool), "label_kind": "multilabel"}, "Label 0 holds of 1 of 10"),
     ],
 )
 def test_task_refusals(fields, words):

@@ -189,3 +189,34 @@ def test_what_is_written_is_read(tmp_path, texts, classes, data):
     for prompt, position, (text, _, _, end) in zip(task.prompts, task.positions, rows, strict=True):
         read = bytes(task.batch.tokens[prompt, : position + 1].astype(np.uint8)).decode()
         assert read == text[:end]
+
+
+def test_numbers_are_read_as_amounts(tmp_path):
+    path = write(tmp_path / "amounts.csv", rows=[f"text {n},{n}.5" for n in range(15)])
+    task = read_task(path, letters, labels="numbers")
+    assert task.label_kind == "continuous"
+    assert task.labels.tolist() == [n + 0.5 for n in range(15)]
+    with pytest.raises(InputError, match="is no number, and numbers were asked for"):
+        read_task(write(tmp_path / "task.csv"), letters, labels="numbers")
+    with pytest.raises(InputError, match="Expected one class for each sample: cut numbers"):
+        task.require_classes()
+
+
+def test_several_labels_stand_with_bars_between_and_may_be_none(tmp_path):
+    cells = ["b|a", "a", "", " b ", "a|b", ""] * 4
+    path = write(tmp_path / "several.csv", rows=[f"text {number},{cell}" for number, cell in enumerate(cells)])
+    task = read_task(path, letters, labels="several")
+    assert (task.label_kind, task.label_names) == ("multilabel", ("a", "b"))
+    assert task.labels[:6].tolist() == [
+        [True, True],
+        [True, False],
+        [False, False],
+        [False, True],
+        [True, True],
+        [False, False],
+    ]
+    with pytest.raises(InputError, match="row 3: the label is empty"):
+        read_task(path, letters)
+    nothing = write(tmp_path / "nothing.csv", rows=[f"text {number}," for number in range(6)])
+    with pytest.raises(InputError, match=r"shape \(6, 0\)"):
+        read_task(nothing, letters, labels="several")
