@@ -21,6 +21,7 @@ from probes.reading.by_position import probe_by_position as probe_by_position
 from probes.reading.calibration import fit_temperature as fit_temperature
 from probes.reading.calibration import predict_calibrated as predict_calibrated
 from probes.reading.calibration import reliability as reliability
+from probes.reading.contrast_by_layer import contrast_by_layer as contrast_by_layer
 from probes.reading.control_task import control_labels as control_labels
 from probes.reading.control_task import control_task as control_task
 from probes.reading.description_length import description_length as description_length
@@ -35,6 +36,7 @@ from probes.reading.sample_efficiency import groups_to_reach as groups_to_reach
 from probes.reading.sample_efficiency import sample_efficiency as sample_efficiency
 from probes.reading.shard_sweep import probe_shards as probe_shards
 from probes.reading.trees_by_layer import probe_trees as probe_trees
+from probes.samples.contrast_pairs import ContrastPairs as ContrastPairs
 from probes.samples.data import LabelledActivations as LabelledActivations
 from probes.samples.labels import LabelKind as LabelKind
 from probes.samples.labels import label_kind as label_kind
@@ -43,6 +45,10 @@ from probes.samples.tree_activations import TreeActivations as TreeActivations
 from probes.samples.trees import TreeLabels as TreeLabels
 from probes.samples.trees import tree_depths as tree_depths
 from probes.samples.trees import tree_distances as tree_distances
+from probes.tasks.contrast_task import ContrastTask as ContrastTask
+from probes.tasks.contrast_task import agreement_contrast_task as agreement_contrast_task
+from probes.tasks.contrast_task import contrast_probe as contrast_probe
+from probes.tasks.contrast_task import contrast_task as contrast_task
 from probes.tasks.floors import input_floor as input_floor
 from probes.tasks.ready_tasks import next_language_task as next_language_task
 from probes.tasks.ready_tasks import part_of_speech_task as part_of_speech_task

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from interp.plots.contrast_probe import plot_contrast_probe
 from interp.plots.figure import Figure
 from interp.plots.probe_by_layer import plot_probe_by_layer
 from interp.plots.probe_directions import plot_probe_directions, plot_projections
@@ -29,6 +30,7 @@ PROBE_KINDS: dict[str, Callable[..., Figure]] = {
     "probe_directions": plot_probe_directions,
     "projections": plot_projections,
     "input_floor": plot_input_floor,
+    "contrast_probe": plot_contrast_probe,
     "structural_probe": plot_probe_trees,
 }
 """Which function draws which kind."""

@@ -15,6 +15,10 @@ from probes.estimators.linear import LinearClassifier, check_samples, places
 # The number of halves is left open: where it is not 2, our refusal is to say so, not the type checker.
 Pairs = Float[np.ndarray, "sample half d_model"]
 UNLABELLED = -1
+UNINFORMED = 0.2
+"""Contrast loss where nothing tells the halves apart: p = 0.4 on both, by the bias alone, is the best of a constant."""
+_ROUNDING = 1e-6
+"""Deviations that are smaller than this share of the largest activation are rounding, not contrast."""
 
 
 class ContrastConsistentProbe(LinearClassifier):
@@ -30,8 +34,8 @@ class ContrastConsistentProbe(LinearClassifier):
     theta (x0 - x1) / 2 + const. Positive speaks for `classes_[1]`, and `direction_` is where the first half lies from
     the second in pairs of that class.
 
-    The loss is the same for a direction and its opposite: without labels the sign is arbitrary, and `classes_` is
-    [0, 1] with whichever came out. Labels given to `fit` decide that sign and nothing else.
+    Nothing in the loss says which of the two answers is the true one: without labels the sign is arbitrary, and
+    `classes_` is [0, 1] with whichever came out. Labels given to `fit` decide that sign and nothing else.
 
     Args:
         n_starts: Random starts.
@@ -43,7 +47,10 @@ class ContrastConsistentProbe(LinearClassifier):
     """
 
     loss_: float
-    """Lowest loss reached, without the penalty; 0 is perfect, 0.25 is what knows nothing."""
+    """Lowest loss reached, without the penalty and before labels turn the sign; 0 is perfect.
+
+    0.25 is p = 0.5 on every half, and `UNINFORMED`, 0.2, the least that is reached without looking at the activations.
+    """
 
     def __init__(self, n_starts: int = 10, alpha: float = 1e-2, max_iter: int = 1000, seed: int = 0) -> None:
         self.n_starts = n_starts
@@ -63,16 +70,11 @@ class ContrastConsistentProbe(LinearClassifier):
             InputError: settings out of range, another shape, fewer than two pairs, activations that are not finite,
                 halves that are the same, labels of other than two classes, or no convergence of the best start.
         """
-        if not (self.n_starts > 0 and self.alpha > 0 and self.max_iter > 0):
-            raise InputError(
-                f"n_starts is {self.n_starts}, alpha {self.alpha}, max_iter {self.max_iter}. Expected all above zero."
-            )
+        self.check_settings()
         X = _check_pairs(X)
         classes, signs = _signs(y, len(X))
         means = X.mean(0)
-        # One scale for all coordinates, so that alpha means the same for every model and the axes stay as they are.
-        scale = float(np.sqrt(((X - means) ** 2).mean())) or 1.0
-        seen = (X - means) / scale
+        seen, scale = _scaled(X - means, np.abs(X).max())
         best = self._best(torch.from_numpy(seen))
         theta = best.parameters[:-1]
         self.loss_ = float(contrast_loss(torch.from_numpy(best.parameters), torch.from_numpy(seen)))
@@ -84,6 +86,17 @@ class ContrastConsistentProbe(LinearClassifier):
         self.means_ = means
         self._keep(classes, coef[None], -(coef @ (means[:1] - means[1:]).T) / 2)
         return self
+
+    def check_settings(self) -> None:
+        """Refuse settings that no fit can be made with.
+
+        Raises:
+            InputError: a setting that is not above zero.
+        """
+        if not (self.n_starts > 0 and self.alpha > 0 and self.max_iter > 0):
+            raise InputError(
+                f"n_starts is {self.n_starts}, alpha {self.alpha}, max_iter {self.max_iter}. Expected all above zero."
+            )
 
     def _best(self, pairs: Float[Tensor, "sample 2 d_model"]) -> Minimum:
         rng = np.random.default_rng(self.seed)
@@ -113,6 +126,15 @@ class ContrastConsistentProbe(LinearClassifier):
         X = _check_pairs(X, width=self.coef_.shape[1])
         return (X[:, 0] - X[:, 1]) @ self.coef_[0] / 2 + self.intercept_[0]
 
+    def pair_losses(self, X: Pairs) -> Float[np.ndarray, " sample"]:
+        """Compute the contrast loss of each pair: 0 is perfect, and `UNINFORMED` what a constant reaches on average.
+
+        Where the halves contradict each other, it depends on the sign: fit without labels to have it as it was fitted.
+        """
+        check_is_fitted(self)
+        pairs = torch.from_numpy(_check_pairs(X, width=self.coef_.shape[1]) - self.means_)
+        return _pair_losses(torch.from_numpy(np.append(self.coef_[0], self.bias_)), pairs).numpy()
+
     def predict(self, X: Pairs) -> Shaped[np.ndarray, " sample"]:
         """Name the class that the decision speaks for."""
         decision = self.decision_function(X)
@@ -138,8 +160,23 @@ def contrast_loss(
     Returns:
         Mean of (p0 - (1 - p1))^2 + min(p0, p1)^2; 0 is perfect.
     """
+    return _pair_losses(parameters, pairs).mean()
+
+
+def _pair_losses(
+    parameters: Float[Tensor, " parameter"], pairs: Float[Tensor, "sample 2 d_model"]
+) -> Float[Tensor, " sample"]:
     p = torch.sigmoid(pairs @ parameters[:-1] + parameters[-1])
-    return ((p.sum(1) - 1) ** 2 + p.amin(1) ** 2).mean()
+    return (p.sum(1) - 1) ** 2 + p.amin(1) ** 2
+
+
+def _scaled(deviations: Pairs, largest: float) -> tuple[Pairs, float]:
+    """Deviations in units of their size, and that size; none where they are rounding, which would be blown up."""
+    # One scale for all coordinates, so that alpha means the same for every model and the axes stay as they are.
+    scale = float(np.sqrt((deviations**2).mean()))
+    if scale <= _ROUNDING * largest:
+        return np.zeros_like(deviations), 1.0
+    return deviations / scale, scale
 
 
 def _check_pairs(X: Pairs, *, width: int | None = None) -> np.ndarray:

@@ -75,7 +75,7 @@ def probe_by_layer(
         InputError: control activations of another shape or not finite, too few groups of a class, or a probe that
             does not converge.
     """
-    _check_control(data, control_activations)
+    check_control(data, control_activations)
     probe = probe or LogisticProbe()
     true = Condition(data.labels, group_folds(data.labels, data.groups, n_splits=n_splits, seed=seed))
     shuffled = _shuffles(data, n_splits, seed)
@@ -104,7 +104,12 @@ def probe_by_layer(
     )
 
 
-def _check_control(data: LabelledActivations, control: np.ndarray) -> None:
+def check_control(data: LabelledActivations, control: Float[np.ndarray, "layer sample d_model"]) -> None:
+    """Refuse control activations that cannot stand beside the activations.
+
+    Raises:
+        InputError: another shape, NaN or infinity, or the very same numbers.
+    """
     if control.shape != data.X.shape:
         raise InputError(
             f"Control activations have shape {control.shape} and the activations {data.X.shape}. "

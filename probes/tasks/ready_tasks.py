@@ -5,7 +5,7 @@ a causal model cannot tell them apart, and a probe could be tested on what it wa
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise, permutations
 from typing import Literal
@@ -24,6 +24,9 @@ from probes.tasks.word_samples import WordSample, common, draw, one_of_each_begi
 FEWEST_GROUPS = 10
 """Groups in which a class must occur to be kept."""
 SAMPLES_PER_TEXT = 8
+AGREEMENT_SIDES = {"clean": "singular", "corrupted": "plural"}
+"""Number of the subject in each side of an agreement record."""
+SUBJECT_NUMBER = "number of the subject"
 RETURNS = 0.5
 """Share of built switches after which the sentence comes back to its first language, where it can."""
 
@@ -210,23 +213,30 @@ def subject_number_task(
     Raises:
         InputError: an unknown language, or anything `ProbeTask` refuses.
     """
+    rows, samples = [], []
+    for _, group, record in agreement_records(languages):
+        for side, number in AGREEMENT_SIDES.items():
+            tokens = TokenizedText(record[side], encode)
+            last, after = tokens.last_token(0, len(record[side])), tokens.last_token(*_noun(record[side]))
+            first = after if every_token else last
+            if first is None or last is None:
+                raise InputError(f"The tokenizer does not cut {record[side]!r} between words. Give another.")
+            samples += [WordSample(len(rows), place, number, group) for place in range(first, last + 1)]
+            rows.append(tokens.ids)
+    return word_task(rows, samples, SUBJECT_NUMBER)
+
+
+def agreement_records(languages: Sequence[str]) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Yield the language, the group (language and noun in the singular) and the record of each agreement prompt.
+
+    Raises:
+        InputError: an unknown language.
+    """
     if unknown := [language for language in languages if language not in AGREEMENT_IN]:
         raise InputError(f"No agreement prompts in {unknown}. Expected some of {list(AGREEMENT_IN)}.")
-    rows, samples = [], []
     for language in languages:
         for record in read_agreement(language):
-            lemma = record["clean"][slice(*_noun(record["clean"]))]
-            for side, number in (("clean", "singular"), ("corrupted", "plural")):
-                tokens = TokenizedText(record[side], encode)
-                last, after = tokens.last_token(0, len(record[side])), tokens.last_token(*_noun(record[side]))
-                first = after if every_token else last
-                if first is None or last is None:
-                    raise InputError(f"The tokenizer does not cut {record[side]!r} between words. Give another.")
-                samples += [
-                    WordSample(len(rows), place, number, f"{language} {lemma}") for place in range(first, last + 1)
-                ]
-                rows.append(tokens.ids)
-    return word_task(rows, samples, "number of the subject")
+            yield language, f"{language} {record['clean'][slice(*_noun(record['clean']))]}", record
 
 
 def _noun(text: str) -> tuple[int, int]:

@@ -5,7 +5,8 @@
 Parts: `language` (token language by layer), `amnesic` (language erased at one layer after another, and what becomes of
 the next token's language; erasers fitted to the sentences they are applied to), `held_out` (the same, with erasers
 fitted to other sentences), `tasks` (next language, place in the sentence, number of the subject and, with a corpus that
-has treebanks, part of speech). All on the shipped sentences, which the model has not read. Which language a token
+has treebanks, part of speech), `contrast` (number of the subject, by a direction found without labels in pairs that
+differ in the form of the verb). All on the shipped sentences, which the model has not read. Which language a token
 speaks for is counted on shipped sentences that are not erased from; with a corpus, on aligned training sentences.
 One part needs a corpus: `trees` (distances and depths in the syntax trees of its treebanks, most of whose sentences the
 model has read, though never their trees).
@@ -16,6 +17,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache, partial
 from itertools import product
 from pathlib import Path
@@ -30,8 +32,9 @@ from interp.neurons.next_language import learn_vocabulary
 from interp.results import Result
 from interp.sites import Site
 from interp.statistics import bootstrap_interval
-from probes.estimators import TreeDepthProbe, TreeDistanceProbe
+from probes.estimators import ContrastConsistentProbe, TreeDepthProbe, TreeDistanceProbe
 from probes.tasks.conllu import read_parts_of_speech
+from probes.tasks.contrast_task import agreement_contrast_task, contrast_probe
 from probes.tasks.floors import input_floor
 from probes.tasks.ready_tasks import (
     next_language_task,
@@ -178,12 +181,25 @@ def trees(corpus: Path | None, _: int) -> dict[str, Any]:
     return found
 
 
+def contrast(_: Path | None, __: int) -> dict[str, Any]:
+    """Contrast-consistent search for agreement, as strongly penalised as usual and more, and with all verbs as one."""
+    task = agreement_contrast_task(partial(encode, model()))
+    pooled = replace(task, templates=np.zeros(len(task), int))
+    arms = {f"alpha {alpha}": (task, ContrastConsistentProbe(alpha=alpha)) for alpha in (0.01, 0.1, 1.0)}
+    arms["one template"] = (pooled, ContrastConsistentProbe())
+    found = {name: told(contrast_probe(model(), random_model(), of, probe=probe)) for name, (of, probe) in arms.items()}
+    templates = dict(zip(*np.unique(task.templates, return_counts=True), strict=True))
+    counted = {str(name): int(count) for name, count in templates.items()}
+    return {"n_pairs": len(task), "n_groups": len(np.unique(task.groups)), "templates": counted, **found}
+
+
 PARTS: Mapping[str, Callable[[Path | None, int], dict[str, Any]]] = {
     "language": language,
     "amnesic": amnesic,
     "held_out": held_out,
     "tasks": tasks,
     "trees": trees,
+    "contrast": contrast,
 }
 
 

@@ -267,6 +267,29 @@ def structural_probe() -> Result:
     return _result("structural_probe", variables, {"layer": _LAYERS}, unit, **notes)
 
 
+def contrast_probe() -> Result:
+    """Nothing at first, then below random directions for certain, above them by chance, and above them for certain."""
+    accuracy, beside = np.array([0.5, 0.4, 0.6, 0.93]), np.full(4, 0.55)
+    by_name = {
+        "accuracy": accuracy,
+        "supervised": [0.5, 0.9, 0.95, 0.99],
+        "first_component": [0.5, 0.55, 0.6, 0.7],
+        "control_random_direction": beside,
+        "control_random_weights": np.full(4, 0.51),
+        "control_shuffled": np.full(4, 0.48),
+        "above_random_direction": accuracy - beside,
+        "loss": [0.2, 0.3, 0.15, 0.05],
+        "control_random_weights_loss": [0.2, 0.35, 0.4, 0.45],
+    }
+    variables: dict[str, Any] = {}
+    for name, values in by_name.items():
+        variables |= ends(name, "layer", values)
+    variables |= {name: ("layer", np.array([1.0, 0.01, 0.4, 0.01])) for name in ("p", "p_corrected")}
+    variables["control_majority"] = ("layer", np.full(4, 0.52))
+    unit = "accuracy (share of held-out pairs)"
+    return _result("contrast_probe", variables, {"layer": _LAYERS}, unit, what=HOSTILE[0])
+
+
 PROBE_MAKERS = {
     "probe_after_erasure": probe_after_erasure,
     "description_length": description_length,
@@ -284,5 +307,6 @@ PROBE_MAKERS = {
     "probe_directions": probe_directions,
     "projections": projections,
     "input_floor": input_floor,
+    "contrast_probe": contrast_probe,
     "structural_probe": structural_probe,
 }

@@ -18,6 +18,7 @@ LINES = [
     "probe_quality",
     "sample_efficiency",
     "probe_dose",
+    "contrast_probe",
     "structural_probe",
 ]
 ROWS = ["amnesic_probe", "label_swap", "probe_verdict", "interchange", "input_floor"]
@@ -344,6 +345,32 @@ def test_the_caption_of_trees_counts_sentences_and_what_was_left_out() -> None:
     assert "left out" not in plot(whole).caption
     with pytest.raises(ResultError, match="above_linear_p_corrected"):
         plot(_without(result, "above_linear_p_corrected"))
+
+
+def test_a_contrast_stands_beside_its_controls_and_a_ceiling_that_is_called_none() -> None:
+    result = made.contrast_probe()
+    figure = plot(result)
+    assert _titles(figure) == ["held-out accuracy", "held-out contrast loss ↓"]
+    names = {"found without labels": "accuracy", "ceiling: fitted to the labels": "supervised"}
+    names |= {"first principal component": "first_component", "control: random directions": "control_random_direction"}
+    names |= {"control: random weights": "control_random_weights", "control: shuffled labels": "control_shuffled"}
+    assert {line.name for line in _lines(figure)} == set(names)
+    for words, name in names.items():
+        np.testing.assert_allclose(_lines(figure, words)[0].y, result.data[name].values)
+    for words, name in (("found without labels", "loss"), ("control: random weights", "control_random_weights_loss")):
+        accuracy, loss = _lines(figure, words)
+        np.testing.assert_allclose(loss.y, result.data[name].values)
+        assert (accuracy.yaxis, loss.yaxis) == ("y", "y2")
+    assert [(shape.y0, shape.yref) for shape in figure.plotly.layout.shapes] == [(0.52, "y"), (0.2, "y2")]
+    with pytest.raises(ResultError, match="supervised_low"):
+        plot(_without(result, "supervised_low"))
+
+
+def test_a_contrast_is_filled_only_where_it_is_above_random_directions_for_certain() -> None:
+    figure = plot(made.contrast_probe())
+    symbols = list(_lines(figure, "found without labels")[0].marker.symbol)
+    assert symbols == ["circle-open", "circle-open", "circle-open", "circle"]
+    assert "Filled: 1 of 4 layers." in figure.caption
 
 
 @pytest.mark.parametrize("kind", made.PROBE_MAKERS)

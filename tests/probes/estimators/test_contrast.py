@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.exceptions import NotFittedError
 
 from interp.errors import InputError
 from probes.estimators import ContrastConsistentProbe
-from probes.estimators.contrast import contrast_loss
+from probes.estimators.contrast import UNINFORMED, contrast_loss
 
 WIDTH = 16
 TRUTH = np.random.default_rng(9).normal(size=WIDTH) / 4
@@ -89,6 +90,28 @@ def test_the_loss_kept_is_that_of_the_probabilities_and_of_the_best_start():
     p = 1 / (1 + np.exp(-logits))
     assert probe.loss_ == pytest.approx(((p.sum(1) - 1) ** 2 + p.min(1) ** 2).mean())
     assert probe.loss_ < 0.2
+
+
+def test_losses_of_pairs_have_the_loss_as_their_mean_and_are_those_of_the_probabilities():
+    X, _ = planted()
+    new, _ = planted(seed=1)
+    probe = ContrastConsistentProbe(n_starts=2).fit(X)
+    assert probe.pair_losses(X).mean() == pytest.approx(probe.loss_)
+    p = 1 / (1 + np.exp(-((new - X.mean(0)) @ probe.coef_[0] + probe.bias_)))
+    np.testing.assert_allclose(probe.pair_losses(new), (p.sum(1) - 1) ** 2 + p.min(1) ** 2)
+    with pytest.raises(NotFittedError):
+        ContrastConsistentProbe().pair_losses(X)
+
+
+@pytest.mark.parametrize("rounding", [0.0, 1e-8])
+def test_where_all_pairs_are_the_same_the_bias_alone_is_left_and_rounding_is_not_blown_up(rounding):
+    """p = 2/5 on both halves: (4/5 - 1)^2 + (2/5)^2 = 1/5, less than the 1/4 of p = 1/2."""
+    same = np.broadcast_to(np.random.default_rng(0).normal(size=(2, WIDTH)), (40, 2, WIDTH))
+    X = same + rounding * np.random.default_rng(1).normal(size=(40, 2, WIDTH))
+    probe = ContrastConsistentProbe(n_starts=2).fit(X)
+    assert probe.loss_ == pytest.approx(UNINFORMED, abs=1e-6)
+    np.testing.assert_allclose(probe.predict_proba(X), 0.5, atol=1e-4)
+    assert np.abs(probe.coef_).max() < 1e-3
 
 
 def test_of_several_starts_the_lowest_is_kept():
