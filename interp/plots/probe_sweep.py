@@ -14,21 +14,23 @@ from interp.plots.theme import SEQUENTIAL, sequential_axis
 from interp.plots.tokens import hover_label, plotly_text
 from interp.results import Result
 
+_RANDOM = "control_random_weights"
 _WORDS = {"accuracy": "accuracy", "r2": "R squared"}
 _BESIDE = [
     Line("control_shuffled", "<br>shuffled labels", ".4f"),
     Line("control_shuffled_low", "<br>95 % interval", ".4f"),
     Line("control_shuffled_high", " to", ".4f"),
-    Line("control_random_weights", "<br>random weights", ".4f"),
+    Line(_RANDOM, "<br>random weights", ".4f"),
     Line("control_majority", "<br>majority", ".4f"),
     Line("p_corrected", "<br>corrected p", ".3g"),
     Line("q_fdr", ", q", ".3g"),
 ]
 _HOW_TO_READ = (
     "Each cell is one probe: {what}, from the activations of that layer and place. White is {floor}, dark blue {best}; "
-    "a ring marks cells that beat the shuffled labels (corrected p below 0.05). The control panel is the same probe on "
-    "labels shuffled between groups: only what exceeds it speaks for the activations. A dark cell shows that the label "
-    "can be read off there linearly; it does not show that the model uses it."
+    "a ring marks cells that beat the shuffled labels (corrected p below 0.05). The control panels are the same probe "
+    "on labels shuffled between groups and, where there was such a model, on random weights: only what exceeds both "
+    "speaks for what the model learnt. A dark cell shows that the label can be read off there linearly; it does not "
+    "show that the model uses it."
 )
 _READS = {
     "accuracy": {
@@ -45,9 +47,9 @@ _READS = {
 
 
 def plot_probe_sweep(result: Result) -> Figure:
-    """Draw the measure and its shuffled control as heatmaps on one scale, layer 0 on top; rings mark what stands out.
+    """Draw the measure and its controls as heatmaps on one scale, layer 0 on top; rings mark what stands out.
 
-    A grid over site, layer and position has a pair of heatmaps for each site, one below the other.
+    A grid over site, layer and position has such heatmaps for each site, one site below the other.
 
     Raises:
         ResultError: no control, or a variable missing.
@@ -56,25 +58,22 @@ def plot_probe_sweep(result: Result) -> Figure:
     floor = "control_mean" if measure == "r2" else "control_majority"
     contract.check_drawable(result, [measure, "control_shuffled", floor, "p_corrected"])
     parts = _parts(result)
-    pairs, axes = [_pair(title, part, measure) for title, part in parts], _axes(parts[0][1])
-    low = float(result.data[floor].min())
-    panels = [panel for pair in pairs for panel in pair]
-    marked = sum(int(pair[0].marked.sum()) for pair in pairs if pair[0].marked is not None)
-    values = np.stack([pair[0].values for pair in pairs])
-    across = axes.side_by_side
-    figure = panel_grid(
-        axes, *((len(pairs), 2) if across else (2 * len(pairs), 1)), titles=[panel.title for panel in panels]
-    )
+    rows, axes = [_row(title, part, measure) for title, part in parts], _axes(parts[0][1])
+    low, n = float(result.data[floor].min()), len(rows[0])
+    panels = [panel for row in rows for panel in row]
+    marked = sum(int(row[0].marked.sum()) for row in rows if row[0].marked is not None)
+    across, values = axes.side_by_side, np.stack([row[0].values for row in rows])
+    figure = panel_grid(axes, *((len(rows), n) if across else (len(panels), 1)), [panel.title for panel in panels])
     scale = sequential_axis(1.0, _WORDS[measure]) | {"cmin": low}
     figure.update_layout(coloraxis=scale, plot_bgcolor=ground(panels))
     for place, panel in enumerate(panels):
-        draw_panel(figure, panel, axes, (place // 2 + 1, place % 2 + 1) if across else (place + 1, 1), "coloraxis")
+        draw_panel(figure, panel, axes, (place // n + 1, place % n + 1) if across else (place + 1, 1), "coloraxis")
     return Figure(
         title=f"Probes by {', '.join(str(dim) for dim in ('layer', *_columns(result)))}",
         how_to_read=_HOW_TO_READ.format(**_READS[measure]),
         caption=_caption(result, values, marked),
         control=contract.control_in_words(result, "the same probe on labels shuffled between groups"),
-        png=encode_png(above([_picture(pair, low, across=across) for pair in pairs])),
+        png=encode_png(above([_picture(row, low, across=across) for row in rows])),
         plotly=figure,
     )
 
@@ -92,8 +91,8 @@ def _columns(result: Result) -> list[str]:
     return {"probe_grid": ["site", "position"], "probe_positions": ["position"]}.get(result.kind, ["site"])
 
 
-def _pair(title: str, part: Result, measure: str) -> list[Panel]:
-    """The measure and its control over layers and columns."""
+def _row(title: str, part: Result, measure: str) -> list[Panel]:
+    """The measure and its controls over layers and columns."""
     dims = "layer", _columns(part)[-1]
     ends = [Line(measure, _WORDS[measure], ".4f")]
     ends += [
@@ -102,18 +101,21 @@ def _pair(title: str, part: Result, measure: str) -> list[Panel]:
     ]
     lines = [line for line in (*ends, *_BESIDE) if line.variable in part.data]
     details = np.stack([contract.matrix(part, line.variable, *dims) for line in lines], axis=-1)
-    values, control, p = (contract.matrix(part, name, *dims) for name in (measure, "control_shuffled", "p_corrected"))
+    values, shuffled, p = (contract.matrix(part, name, *dims) for name in (measure, "control_shuffled", "p_corrected"))
     # Right more often than the shuffled control; the test alone has two sides.
-    marked: Bool[np.ndarray, "layer column"] = (p < contract.ALPHA) & (values > control)
-    of = f"{plotly_text(title)}: " if title else ""
-    return [
-        Panel(f"{of}Held-out {_WORDS[measure]}", values, read_out(lines), details, marked),
-        Panel(f"{of}Control: shuffled labels", control, read_out(lines), details),
+    marked: Bool[np.ndarray, "layer column"] = (p < contract.ALPHA) & (values > shuffled)
+    of, hover = f"{plotly_text(title)}: " if title else "", read_out(lines)
+    panels = [
+        Panel(f"{of}held-out {_WORDS[measure]}", values, hover, details, marked),
+        Panel("control: shuffled labels", shuffled, hover, details),
     ]
+    if _RANDOM in part.data:
+        panels.append(Panel("control: random weights", contract.matrix(part, _RANDOM, *dims), hover, details))
+    return panels
 
 
-def _picture(pair: list[Panel], low: float, *, across: bool) -> Picture:
-    pictures = [colour_cells(panel.values, SEQUENTIAL, low, 1.0) for panel in pair]
+def _picture(row: list[Panel], low: float, *, across: bool) -> Picture:
+    pictures = [colour_cells(panel.values, SEQUENTIAL, low, 1.0) for panel in row]
     return (beside if across else above)(pictures)
 
 
@@ -132,6 +134,7 @@ def _caption(result: Result, values: Float[np.ndarray, "part layer column"], mar
         contract.unit_in_words(result),
         contract.prompts_in_words(result),
         f"{tested} samples are held out." if tested is not None else "",
+        "Columns are positions, each named by the first of its bin." if "position" in result.data.dims else "",
         f"Rings: {marked} of {cells} cells. Intervals: 95 % bootstrap over groups.",
         embed_in_words(contract.layer_numbers(result)),
         contract.baselines_in_words(result),

@@ -1,6 +1,7 @@
 """Ridge regression on activations that may be larger than memory: scikit-learn's answer in two passes."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
@@ -9,12 +10,13 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from interp.errors import InputError
-from probes.estimators.large_logistic import DEFAULT_C, FEW_SAMPLES, penalty_per_sample
 from probes.estimators.linear import unit
 from probes.estimators.ridge import check_numbers
 from probes.samples.data import Rows
 from probes.samples.row_blocks import RowBlocks, Samples, blocks_of
 
+PENALTIES = 10.0 ** np.arange(-4, 3)
+"""For each sample, to choose among."""
 Numbers = Float[np.ndarray, " _"]
 
 
@@ -26,16 +28,20 @@ class LargeRidgeProbe(RegressorMixin, BaseEstimator):
     the number can be read off linearly; it is not evidence that the model uses it.
 
     Args:
-        alpha: Strength of the squared penalty on standardised coordinates, as in scikit-learn; above 0. None: 100, or
-            less where samples are few, so that the penalty per sample is at most 0.1.
+        alpha: Strength of the squared penalty on standardised coordinates, as in scikit-learn; above 0. None: chosen
+            for each list of numbers by generalised cross-validation on the samples fitted to, which knows no groups,
+            among powers of ten from 0.0001 to 100 for each sample.
         max_bytes: Hold the rows in memory where they take no more than this; else each pass reads them anew.
 
-    Source: Hoerl & Kennard 1970, Ridge regression (Technometrics 12).
+    Source: Hoerl & Kennard 1970, Ridge regression (Technometrics 12); Golub, Heath & Wahba 1979, Generalized
+    Cross-Validation (Technometrics 21).
     """
 
     coef_: Float[np.ndarray, " d_model"]
     """Number per unit of activation."""
     intercept_: float
+    alpha_: float
+    """The penalty fitted with."""
     n_features_in_: int
 
     def __init__(self, alpha: float | None = 100.0, *, max_bytes: int = 2**30) -> None:
@@ -66,7 +72,7 @@ class LargeRidgeProbe(RegressorMixin, BaseEstimator):
     @property
     def penalty_in_words(self) -> str:
         """How strong the penalty is."""
-        return f"alpha={self.alpha:g}" if self.alpha is not None else f"alpha={1 / DEFAULT_C:g}, {FEW_SAMPLES}"
+        return f"alpha={self.alpha:g}" if self.alpha is not None else "alpha by generalised cross-validation"
 
     @property
     def direction_(self) -> Float[np.ndarray, " d_model"]:
@@ -97,8 +103,8 @@ def fit_targets(
     if (np.ptp(y, axis=0) == 0).any():
         raise InputError("The samples fitted to all have the same number. Expected numbers that vary.")
     blocks, means = RowBlocks.of(X, rows, max_bytes=probe.max_bytes), y.mean(0)
-    weights = _weights(blocks, y - means, _strength(probe.alpha, len(blocks)))
-    return [_fitted(probe, blocks, *each) for each in zip(weights.T, means.tolist(), strict=True)]
+    weights, alphas = _Equations.of(blocks, y - means).solve(probe.alpha)
+    return [_fitted(probe, blocks, *each) for each in zip(weights.T, means.tolist(), alphas, strict=True)]
 
 
 def predict_targets(
@@ -114,30 +120,52 @@ def predict_targets(
     return (found + np.array([each.intercept_ for each in probes])).T
 
 
-def _strength(alpha: float | None, n_samples: int) -> float:
-    # As for logistic regression: what is added up over samples grows with their number, the penalty does not.
-    return penalty_per_sample(None, n_samples) * n_samples if alpha is None else alpha
+@dataclass(frozen=True)
+class _Equations:
+    """Normal equations on standardised coordinates."""
 
+    gram: Float[np.ndarray, "d_model d_model"]
+    across: Float[np.ndarray, "d_model target"]
+    squares: Float[np.ndarray, " target"]
+    n: int
 
-def _weights(
-    blocks: RowBlocks, centred: Float[np.ndarray, "_ target"], alpha: float
-) -> Float[np.ndarray, "d_model target"]:
-    """Weights on standardised coordinates."""
-    width = len(blocks.scale)
-    gram, across = np.zeros((width, width)), np.zeros((width, centred.shape[1]))
-    for part, block in blocks:
-        gram += block.T @ block
-        across += block.T.astype(np.float64) @ centred[part]
-    gram -= len(blocks) * np.outer(blocks.mean, blocks.mean)
-    gram = gram / np.outer(blocks.scale, blocks.scale) + alpha * np.eye(width)
-    # Numbers have mean 0, so that the mean of the activations drops out of the products with them.
-    return solve(gram, across / blocks.scale[:, None], assume_a="pos")
+    @classmethod
+    def of(cls, blocks: RowBlocks, centred: Float[np.ndarray, "_ target"]) -> "_Equations":
+        width = len(blocks.scale)
+        gram, across = np.zeros((width, width)), np.zeros((width, centred.shape[1]))
+        for part, block in blocks:
+            gram += block.T @ block
+            across += block.T.astype(np.float64) @ centred[part]
+        gram -= len(blocks) * np.outer(blocks.mean, blocks.mean)
+        # Numbers have mean 0, so that the mean of the activations drops out of the products with them.
+        return cls(
+            gram / np.outer(blocks.scale, blocks.scale),
+            across / blocks.scale[:, None],
+            (centred**2).sum(0),
+            len(blocks),
+        )
+
+    def solve(self, alpha: float | None) -> tuple[Float[np.ndarray, "d_model target"], list[float]]:
+        """Weights, and the penalty of each target."""
+        if alpha is not None:
+            weights = solve(self.gram + alpha * np.eye(len(self.gram)), self.across, assume_a="pos")
+            return weights, [alpha] * weights.shape[1]
+        values, vectors = np.linalg.eigh(self.gram)
+        values, turned = np.maximum(values, 0)[:, None], vectors.T @ self.across
+        errors, fits = [], []
+        for penalty in PENALTIES * self.n:
+            fits.append(turned / (values + penalty))
+            left = self.squares - 2 * (turned * fits[-1]).sum(0) + (values * fits[-1] ** 2).sum(0)
+            errors.append(left / (1 - (1 + (values / (values + penalty)).sum()) / self.n) ** 2)
+        best, targets = np.argmin(errors, axis=0), np.arange(len(self.squares))
+        return vectors @ np.stack(fits)[best, :, targets].T, (PENALTIES * self.n)[best].tolist()
 
 
 def _fitted(
-    probe: LargeRidgeProbe, blocks: RowBlocks, weights: Float[np.ndarray, " d_model"], mean: float
+    probe: LargeRidgeProbe, blocks: RowBlocks, weights: Float[np.ndarray, " d_model"], mean: float, alpha: float
 ) -> LargeRidgeProbe:
     made = clone(probe)
+    made.alpha_ = alpha
     made.coef_ = weights / blocks.scale
     made.intercept_ = float(mean - made.coef_ @ blocks.centre)
     made.n_features_in_ = len(weights)

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import Ridge, RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from interp.errors import InputError
-from probes.estimators.large_ridge import LargeRidgeProbe, fit_targets, predict_targets
+from probes.estimators.large_ridge import PENALTIES, LargeRidgeProbe, fit_targets, predict_targets
 
 
 def planted(dtype=np.float64):
@@ -66,3 +66,26 @@ def test_refusals():
         LargeRidgeProbe().fit(X, np.where(np.arange(2500) < 9, 1.0, y), rows=np.arange(9))
     with pytest.raises(InputError, match="NaN or infinity"):
         LargeRidgeProbe().fit(X, y).predict(np.where(np.eye(2500, 12) > 0, np.nan, X))
+
+
+def test_the_penalty_is_chosen_as_by_leaving_each_sample_out():
+    """scikit-learn's `RidgeCV` leaves out sample by sample, which generalised cross-validation approximates."""
+    rng = np.random.default_rng(1)
+    X = StandardScaler().fit_transform(rng.normal(size=(120, 40)))
+    for noise, few in ((0.1, True), (20.0, False)):
+        y = X[:, :3].sum(1) + noise * rng.normal(size=120)
+        theirs = RidgeCV(alphas=PENALTIES * 120).fit(X, y - y.mean())
+        ours = LargeRidgeProbe(alpha=None).fit(X, y)
+        assert ours.alpha_ == pytest.approx(theirs.alpha_)
+        assert (ours.alpha_ < 12) == few
+        np.testing.assert_allclose(ours.coef_, LargeRidgeProbe(ours.alpha_).fit(X, y).coef_, atol=1e-8)
+
+
+def test_each_target_has_a_penalty_of_its_own():
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(120, 40))
+    clean, noise = X[:, 0], rng.normal(size=120)
+    both = fit_targets(LargeRidgeProbe(alpha=None), X, [clean, noise])
+    assert both[0].alpha_ < both[1].alpha_
+    for fitted, target in zip(both, (clean, noise), strict=True):
+        np.testing.assert_allclose(fitted.coef_, LargeRidgeProbe(alpha=None).fit(X, target).coef_, atol=1e-10)
