@@ -96,6 +96,65 @@ def test_one_too_sure_lies_below_what_true_probabilities_give(curve):
     assert calm["count"].max() - calm["count"].min() <= 1
 
 
+def test_intervals_are_over_groups_and_the_seed_decides_them():
+    given = planted(3.0, n=300)
+    first, again, other = (reliability(given, np.arange(300), MADE_BY, seed=seed).data for seed in (0, 0, 1))
+    assert first.equals(again)
+    assert first["accuracy"].equals(other["accuracy"])
+    for name in ("accuracy_low", "control_calibrated", "control_calibrated_low"):
+        assert not first[name].equals(other[name])
+    assert (first["control_calibrated_low"] <= first["control_calibrated"]).all()
+    assert (first["control_calibrated"] <= first["control_calibrated_high"]).all()
+    # Four copies of each sample in a group of its own are no more than the one.
+    copies = Predictions(np.repeat(given.probabilities, 4, 0), np.repeat(given.labels, 4), given.classes)
+    fourfold = reliability(copies, np.repeat(np.arange(300), 4), MADE_BY).data
+    for end in ("accuracy_low", "accuracy_high"):
+        np.testing.assert_allclose(fourfold[end], first[end], atol=1e-12)
+
+
+def test_by_hand_one_confidence_is_a_binomial():
+    """A thousand answers at 0.7: a deviation of 0.0145, of which 1.96 to either side; its size is 0.8 on average."""
+    given = Predictions(np.tile([0.3, 0.7], (1000, 1)), (np.arange(1000) % 10 < 7).astype(int), np.arange(2))
+    deviation = np.sqrt(0.7 * 0.3 / 1000)
+    one = reliability(given, np.arange(1000), MADE_BY, n_bins=1).data.isel(bin=0)
+    assert float(one["control_calibrated_low"]) == pytest.approx(0.7 - 1.96 * deviation, abs=0.2 * deviation)
+    assert float(one["control_calibrated_high"]) == pytest.approx(0.7 + 1.96 * deviation, abs=0.2 * deviation)
+    mean, end = calibrated_error(given, n_bins=1)
+    assert mean == pytest.approx(deviation * np.sqrt(2 / np.pi), rel=0.1)
+    assert end == pytest.approx(1.96 * deviation, rel=0.07)
+    assert calibrated_error(given, n_bins=1) == (mean, end)
+    assert calibrated_error(given, n_bins=1, seed=1) != (mean, end)
+
+
+def test_bins_of_equal_mass_split_what_bins_of_equal_width_hold_together():
+    """All confidences lie in one of five bins of equal width, which is as good as one bin."""
+    sure = np.linspace(0.51, 0.59, 500)
+    given = Predictions(np.stack([1 - sure, sure], 1), (np.arange(500) < 250).astype(int), np.arange(2))
+    assert calibrated_error(given, n_bins=5) == pytest.approx(calibrated_error(given, n_bins=1))
+    assert calibrated_error(given, n_bins=5, binning="equal_mass")[0] > 1.5 * calibrated_error(given, n_bins=5)[0]
+    found = reliability(given, np.arange(500), MADE_BY, n_bins=5, binning="equal_mass")
+    gaps = abs(found.data["accuracy"] - found.data["confidence"]) * found.data["count"] / 500
+    assert found.data.sizes["bin"] == 5
+    assert found.baselines["ece"] == pytest.approx(float(gaps.sum()))
+
+
+def test_temperatures_are_those_of_a_plain_loop_over_inner_folds():
+    rng = np.random.default_rng(1)
+    groups = np.repeat(np.arange(40), 5)
+    labels = (groups % 2).astype(int)
+    X = rng.normal(size=(200, 30)) + rng.normal(size=(40, 30))[groups]
+    folds, sure = group_folds(labels, groups, n_splits=3), LogisticRegression(max_iter=1000)
+    _, temperatures = predict_calibrated(sure, X, labels, groups, folds, n_splits=4, seed=3)
+    for fold, found in zip(folds, temperatures, strict=True):
+        rows = fold.train
+        inner = group_folds(labels[rows], groups[rows], n_splits=4, seed=3)
+        assert found == fit_temperature(predict_held_out(sure, X[rows], labels[rows], inner))
+
+
+def test_a_probability_of_nothing_has_a_temperature_too():
+    np.testing.assert_allclose(at_temperature(np.array([[1.0, 0.0]]), 2.0), [[1, 0]], atol=1e-7)
+
+
 def test_the_tested_fold_decides_nothing():
     rng = np.random.default_rng(0)
     groups = np.repeat(np.arange(40), 5)

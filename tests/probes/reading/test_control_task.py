@@ -3,14 +3,22 @@
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from interp.errors import InputError
 from interp.results import Provenance, Result
 from probes import LabelledActivations
-from probes.reading.control_task import N_CONTROLS, control_labels, control_task, plan_controls
+from probes.reading.control_task import (
+    N_CONTROLS,
+    control_labels,
+    control_task,
+    plan_controls,
+    selectivity_variables,
+)
 from probes.reading.held_out import predict_held_out
+from probes.samples.split import group_folds
 
 MADE_BY = Provenance("planted", "0", "0", "0", "float32", True, "test")
 PROBE = make_pipeline(StandardScaler(), LogisticRegression(C=1.0, max_iter=1000))
@@ -96,7 +104,9 @@ def test_by_hand_only_words_that_were_met_are_tested():
     data = LabelledActivations(layers(types % 13, labels)[1:2], labels, groups)
     plan = plan_controls(data, types, split="group", n_splits=4, seed=0)
     np.testing.assert_array_equal(plan.seen, groups != 3)
-    found = control_task(data, PROBE, types, MADE_BY, n_splits=4).data
+    result = control_task(data, PROBE, types, MADE_BY, n_splits=4)
+    assert result.notes["n_tested"] == (N_GROUPS - 1) * PER_GROUP
+    found = result.data
     right = predict_held_out(PROBE, data.X[0], labels, plan.folds)
     correct = (right.answers == right.truth)[plan.seen]
     assert float(found["task_accuracy"][0]) == pytest.approx(correct.mean())
@@ -117,6 +127,42 @@ def test_words_of_one_text_only_can_be_known_by_heart_where_samples_are_split():
     found = control_task(data, PROBE, types, MADE_BY, split="sample")
     assert float(found.data["control_task_accuracy"][0]) > 0.95
     assert "control tasks by sample" in found.method
+    plan = plan_controls(data, types, split="sample", n_splits=5, seed=0)
+    right = predict_held_out(PROBE, X[0], labels, group_folds(labels, groups, n_splits=5))
+    correct = (right.answers == right.truth)[plan.seen]
+    assert float(found.data["task_accuracy"][0]) == pytest.approx(correct.mean())
+
+
+def test_splits_are_as_asked_for():
+    types, labels, groups = samples()
+    data = LabelledActivations(layers(types, labels), labels, groups)
+    plan = plan_controls(data, types, split="sample", n_splits=4, seed=2)
+    by_group = group_folds(labels, groups, n_splits=4, seed=2)
+    by_sample = KFold(4, shuffle=True, random_state=2).split(types)
+    for fold, wanted in zip(plan.folds, by_group, strict=True):
+        np.testing.assert_array_equal(fold.test, wanted.test)
+    for fold, (train, test) in zip(plan.control_folds, by_sample, strict=True):
+        np.testing.assert_array_equal(fold.train, train)
+        np.testing.assert_array_equal(fold.test, test)
+
+
+def test_the_seed_decides_controls_folds_and_resamples():
+    types, labels, groups = samples()
+    data = LabelledActivations(layers(types, labels)[2:], labels, groups)
+    noisy = LabelledActivations(data.X + np.random.default_rng(0).normal(size=data.X.shape), labels, groups)
+    plan = plan_controls(noisy, types, split="group", n_splits=4, seed=1)
+    wanted = selectivity_variables(noisy, PROBE, plan, seed=1)
+    found = control_task(noisy, PROBE, types, MADE_BY, n_splits=4, seed=1).data
+    for name, (_, values) in wanted.items():
+        np.testing.assert_array_equal(found[name], values)
+    resampled = selectivity_variables(noisy, PROBE, plan, seed=2)
+    np.testing.assert_array_equal(resampled["selectivity"][1], wanted["selectivity"][1])
+    assert resampled["selectivity_low"][1] != wanted["selectivity_low"][1]
+
+
+def test_two_words_never_have_the_same_label():
+    types, labels = np.arange(20) % 2, np.array(["a"] * 16 + ["b"] * 4)
+    assert all(len(set(control_labels(types, labels, seed=seed))) == 2 for seed in range(20))
 
 
 def test_round_trip(result, tmp_path):
@@ -127,6 +173,8 @@ def test_refusals():
     types, labels, groups = samples()
     with pytest.raises(InputError, match="3 token ids for 320 labels"):
         control_labels(types[:3], labels)
+    with pytest.raises(InputError, match="12 word types and 1 classes"):
+        control_labels(types, np.full(len(types), "noun"))
     data = LabelledActivations(layers(types, labels), labels, groups)
     with pytest.raises(InputError, match="1 word types and 2 classes"):
         control_task(data, PROBE, types * 0, MADE_BY)

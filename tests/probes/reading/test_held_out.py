@@ -8,7 +8,15 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from interp.errors import InputError
-from probes.reading.held_out import predict_fold, predict_held_out
+from probes import LabelledActivations
+from probes.reading.held_out import (
+    Predictions,
+    check_probabilities,
+    predict_fold,
+    predict_held_out,
+    predict_prior,
+    require_classes,
+)
 from probes.samples.split import Fold, group_folds
 
 GROUPS = np.repeat(np.arange(30), 4)
@@ -59,3 +67,49 @@ def test_refusals():
         predict_held_out(RidgeClassifier(), activations(), LABELS, folds)
     with pytest.raises(InputError, match="LogisticRegression did not converge on "):
         predict_held_out(LogisticRegression(C=1e6, max_iter=2), activations(), LABELS, folds)
+
+
+def test_what_are_no_probabilities_or_no_labels_of_theirs_is_refused():
+    half, labels, classes = np.full((2, 2), 0.5), np.array([0, 1]), np.arange(2)
+    assert Predictions(half, labels, classes).answers.tolist() == [0, 0]
+    for bad, words in (
+        (half[:0], "0 labels and 2 classes"),
+        (half + np.array([1e-3, 0]), r"sum to 1 ± 0\.001"),
+        (np.array([[1.5, -0.5], [0.5, 0.5]]), "2 of 4 probabilities"),
+        (np.array([[np.nan, 0.5], [0.5, 0.5]]), "1 of 4 probabilities"),
+    ):
+        with pytest.raises(InputError, match=words):
+            Predictions(bad, labels[: len(bad)], classes)
+    with pytest.raises(InputError, match="Label 2 is none of the classes"):
+        Predictions(half, np.array([0, 2]), classes)
+    with pytest.raises(InputError, match=r"1 of 2 probabilities .* such as 1\.5"):
+        check_probabilities(np.array([1.0, 1.5]))
+
+
+def test_only_classes_will_do():
+    X = activations()[None]
+    require_classes(LabelledActivations(X, LABELS, GROUPS))
+    numbers = LabelledActivations(X, np.arange(120.0), GROUPS, label_kind="continuous")
+    several = LabelledActivations(X, np.stack([GROUPS % 2 == 0, GROUPS % 3 == 0], 1), GROUPS, label_kind="multilabel")
+    for data in (numbers, several):
+        with pytest.raises(InputError, match="Expected one class for each sample"):
+            require_classes(data)
+
+
+def test_the_prior_is_the_share_of_each_class():
+    found = predict_prior(np.array(["b", "a", "b", "b"]))
+    np.testing.assert_array_equal(found.probabilities, [[0.25, 0.75]] * 4)
+    assert found.classes.tolist() == ["a", "b"]
+
+
+def test_a_sample_at_the_end_that_no_fold_tests_is_refused():
+    folds = [Fold(np.arange(60, 120), np.arange(60)), Fold(np.arange(60), np.arange(60, 119))]
+    with pytest.raises(InputError, match="Sample 119 is tested in 0 folds"):
+        predict_held_out(PROBE, activations(), LABELS, folds)
+
+
+def test_as_many_classes_as_samples_are_fitted_without_a_warning():
+    fold, classes = Fold(np.arange(0, 60, 4), np.arange(60, 70)), np.arange(15)
+    labels = np.arange(120) // 4 % 15
+    found = predict_fold(LogisticRegression(max_iter=1000), activations(), labels, fold, classes)
+    np.testing.assert_allclose(found.sum(1), 1)

@@ -96,6 +96,33 @@ def test_by_hand():
     assert calibration_error(predictions)(np.array([[2.0, 0, 0, 0]]))[0] == pytest.approx(0.6)
 
 
+def test_by_hand_classes_that_were_not_drawn_do_not_count():
+    """Answers a, c, c to a, a, b. Without the last sample, b is gone: a is right once of twice, and c is no class."""
+    predictions = Predictions(np.eye(3)[[0, 2, 2]], np.array(["a", "a", "b"]), np.array(["a", "b", "c"]))
+    weights = np.array([[1.0, 1, 1], [1, 1, 0]])
+    np.testing.assert_allclose(CLASSIFICATION["balanced_accuracy"](predictions)(weights), [(0.5 + 0) / 2, 0.5])
+    # F1 of a is 2/3; b is never answered and c never true: both are 0, and count where they occur.
+    np.testing.assert_allclose(CLASSIFICATION["macro_f1"](predictions)(weights), [2 / 9, 1 / 3])
+
+
+def test_by_hand_fifteen_bins():
+    """0.61 (right) and 0.69 (wrong) are bins apart: a gap of 0.39 and one of 0.69, which would cancel in one bin."""
+    predictions = Predictions(np.array([[0.61, 0.39], [0.69, 0.31]]), np.array([0, 1]), np.arange(2))
+    for name in ("ece", "ece_adaptive"):
+        assert CLASSIFICATION[name](predictions)(np.ones((1, 2)))[0] == pytest.approx((0.39 + 0.69) / 2)
+
+
+def test_a_true_class_of_probability_0_costs_a_lot_and_not_everything():
+    predictions = Predictions(np.array([[1.0, 0.0], [1.0, 0.0]]), np.array([0, 1]), np.arange(2))
+    assert CLASSIFICATION["log_loss_nats"](predictions)(np.ones((1, 2)))[0] == pytest.approx(52 * np.log(2) / 2)
+
+
+def test_of_several_runs_it_is_the_mean():
+    first, second = (classification_measures([drawn(3, seed)], GROUPS).sel(end="value") for seed in (0, 1))
+    both = classification_measures([drawn(3, 0), drawn(3, 1)], GROUPS).sel(end="value")
+    np.testing.assert_allclose(both, (first + second) / 2)
+
+
 def test_brier_of_three_classes_by_hand():
     predictions = Predictions(np.array([[0.5, 0.3, 0.2], [0.0, 0.0, 1.0]]), np.array([0, 1]), np.arange(3))
     assert CLASSIFICATION["brier"](predictions)(np.ones((1, 2)))[0] == pytest.approx((0.25 + 0.09 + 0.04 + 2) / 2)
@@ -187,8 +214,12 @@ def test_the_interval_of_a_calibration_error_is_not_lifted_by_the_noise_of_resam
     labels = (rng.random(300) < p).astype(int)
     calibrated = Predictions(np.stack([1 - p, p], 1), labels, np.arange(2))
     plain = measure_over_groups([calibration_error(calibrated)], np.arange(300))
-    value, low, high = classification_measures([calibrated], np.arange(300)).sel(measure="ece").values
+    record = classification_measures([calibrated], np.arange(300))
+    value, low, high = record.sel(measure="ece").values
     assert low < plain.low < value < high < plain.high
+    adaptive = measure_over_groups([calibration_error(calibrated, binning="equal_mass")], np.arange(300))
+    value, low, high = record.sel(measure="ece_adaptive").values
+    assert low < adaptive.low < value < high < adaptive.high
     # Sure of the likelier class, it is off by the mean of 1 - max(p, 1 - p), a quarter.
     sure = Predictions(np.stack([p <= 0.5, p > 0.5], 1).astype(float), labels, np.arange(2))
     value, low, high = classification_measures([sure], np.arange(300)).sel(measure="ece").values

@@ -11,12 +11,15 @@ from interp.errors import InputError
 from interp.models import encode, load_model, provenance
 from interp.results import Provenance, Result
 from interp.sites import Site
+from interp.statistics import sign_flips
 from probes import LabelledActivations, LogisticProbe, token_language_task
+from probes.reading.calibration import calibrated_error
 from probes.reading.control_task import control_task
-from probes.reading.description_length import codes_by_layer, strengths
-from probes.reading.held_out import predict_held_out
+from probes.reading.controls import shuffled_labels
+from probes.reading.description_length import codes_by_layer, compression_variables, strengths
+from probes.reading.held_out import predict_held_out, predict_prior
 from probes.reading.measures import CLASSIFICATION, classification_measures
-from probes.reading.quality import _tested, probe_quality
+from probes.reading.quality import N_SHUFFLES, _tested, probe_quality
 from probes.samples.split import group_folds
 from probes.tasks.task import capture_samples
 
@@ -90,6 +93,53 @@ def test_it_is_made_of_the_parts(data, result):
     codes = codes_by_layer(one, strengths(PROBE), n_orders=2, seed=0)[""]
     wanted = np.mean([code.compression for code in codes[0]])
     assert float(result.data["compression"].sel(layer=1)) == pytest.approx(wanted)
+
+
+def test_with_another_seed_every_number_is_made_of_its_parts_too():
+    """Uneven classes, and a seed that reaches folds, permutations, orders, controls and resamples."""
+    labels = np.where(np.isin(GROUPS % 5, (0, 1)), "b", "a")
+    X = np.random.default_rng(2).normal(size=(1, 180, 4)) + 0.8 * (labels == "b")[None, :, None]
+    data = LabelledActivations(X, labels, GROUPS)
+    found = probe_quality(data, PROBE, TYPES, MADE_BY, n_splits=3, n_orders=2, seed=6).data.isel(layer=0)
+    turned = [shuffled_labels(labels, GROUPS, seed=6 + number) for number in range(N_SHUFFLES)]
+    runs = [predict_held_out(PROBE, X[0], each, group_folds(each, GROUPS, n_splits=3, seed=6)) for each in turned]
+    true = predict_held_out(PROBE, X[0], labels, group_folds(labels, GROUPS, n_splits=3, seed=6))
+    for name, predictions in (("", [true]), ("control_shuffled_", runs)):
+        wanted = classification_measures(predictions, GROUPS, seed=6)
+        for measure in CLASSIFICATION:
+            for end, tail in (("value", ""), ("low", "_low"), ("high", "_high")):
+                value = float(wanted.sel(measure=measure, end=end))
+                assert float(found[f"{name}{measure}{tail}"]) == pytest.approx(value, abs=1e-12)
+    for measure, make in CLASSIFICATION.items():
+        value = make(predict_prior(labels))(np.ones((1, 180)))[0]
+        assert float(found[f"control_majority_{measure}"]) == pytest.approx(value)
+    for name, binning in (("ece", "equal_width"), ("ece_adaptive", "equal_mass")):
+        mean, end = calibrated_error(true, binning=binning, seed=6)
+        assert float(found[f"control_calibrated_{name}"]) == mean < float(found[f"control_calibrated_{name}_high"])
+        assert float(found[f"control_calibrated_{name}_high"]) == end
+    selective = control_task(data, PROBE, TYPES, MADE_BY, n_splits=3, seed=6).data.isel(layer=0)
+    for name in ("selectivity", "selectivity_low", "control_task_accuracy_high"):
+        assert float(found[name]) == float(selective[name])
+    codes = codes_by_layer(data, strengths(PROBE), n_orders=2, seed=6)
+    for name, (_, values) in compression_variables(codes, GROUPS, seed=6).items():
+        assert float(found[name]) == pytest.approx(float(values[0]))
+    # The more frequent class is a; what is right beyond it is counted by group, and groups change signs as a whole.
+    above = (true.answers == true.truth).astype(float) - (labels == "a")
+    flips = sign_flips(np.array([above[group == GROUPS].sum() for group in range(45)]), seed=6)
+    assert float(found["p"]) == pytest.approx(float(flips.p))
+
+
+def test_p_is_corrected_over_layers_as_flips_of_all_at_once():
+    rng = np.random.default_rng(4)
+    labels = np.where(GROUPS % 5 < 2, "b", "a")
+    X = rng.normal(size=(3, 180, 4)) + np.array([0.0, 0.5, 0.6])[:, None, None] * (labels == "b")[None, :, None]
+    folds = group_folds(labels, GROUPS, n_splits=3)
+    predictions = [predict_held_out(GaussianNB(), layer, labels, folds) for layer in X]
+    above = [(each.answers == each.truth).astype(float) - (labels == "a") for each in predictions]
+    flips = sign_flips(np.stack([np.bincount(GROUPS, weights=each) for each in above], 1), seed=2)
+    tested = _tested(LabelledActivations(X, labels, GROUPS), predictions, 2)
+    np.testing.assert_array_equal(tested["p"][1], flips.p)
+    np.testing.assert_array_equal(tested["p_corrected"][1], flips.p_corrected)
 
 
 def test_the_answer_comes_first_and_is_saved(result, tmp_path):

@@ -11,9 +11,12 @@ from sklearn.preprocessing import StandardScaler
 from interp.errors import InputError
 from interp.results import Provenance, Result
 from probes import LabelledActivations
+from probes.reading.controls import shuffled_labels
 from probes.reading.held_out import predict_held_out
-from probes.reading.measures import accuracy
+from probes.reading.intervals import mean_of, measure_over_groups
+from probes.reading.measures import accuracy, log_loss_nats
 from probes.reading.sample_efficiency import _draw, groups_to_reach, sample_efficiency
+from probes.samples.split import group_folds
 
 MADE_BY = Provenance("planted", "0", "0", "0", "float32", True, "test")
 PROBE = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
@@ -88,6 +91,71 @@ def test_numbers_are_log_spaced_and_intervals_hold_their_numbers(result):
             assert (data[f"{control}{name}"] <= data[f"{control}{name}_high"] + 1e-12).all()
 
 
+def test_it_is_made_of_its_parts():
+    """Uneven groups and classes, and a seed: every draw has folds, order and permutation of its own."""
+    rng = np.random.default_rng(3)
+    groups = np.repeat(np.arange(40), rng.integers(1, 6, 40))
+    labels = np.where(groups % 3 == 0, "b", "a")
+    X = rng.normal(size=(len(groups), 6)) + 0.7 * (labels == "b")[:, None]
+    made = LabelledActivations(X[None], labels, groups)
+    found = sample_efficiency(made, PROBE, MADE_BY, n_sizes=3, n_draws=2, n_splits=3, seed=5).data
+    turned = [shuffled_labels(labels, groups, seed=seed) for seed in (5, 6)]
+    for name, runs in (("", [labels] * 2), ("control_shuffled_", turned)):
+        draws = [_draw(each, groups, 3, seed) for each, seed in zip(runs, (5, 6), strict=True)]
+        curve = [[draw.predict(PROBE, X, size) for draw in draws] for size in found["n_groups"].values.tolist()]
+        for measure in (accuracy, log_loss_nats):
+            wanted = [measure_over_groups([measure(run) for run in runs], groups, seed=5) for runs in curve]
+            for tail, end in (("", "value"), ("_low", "low"), ("_high", "high")):
+                values = [getattr(each, end) for each in wanted]
+                np.testing.assert_allclose(found[f"{name}{measure.__name__}{tail}"][0], values, atol=1e-12)
+        if not name:
+            samples = [[len(draw.subset(n, 2).train) for n in range(3)] for draw in draws]
+            assert float(found["n_samples"][0]) == pytest.approx(np.mean(samples))
+    np.testing.assert_allclose(found["control_majority_accuracy"], (labels == "a").mean())
+
+
+def test_folds_and_orders_follow_the_seed():
+    first, other = _draw(LABELS, GROUPS, 4, 0), _draw(LABELS, GROUPS, 4, 1)
+    for fold, wanted in zip(other.folds, group_folds(LABELS, GROUPS, n_splits=4, seed=1), strict=True):
+        np.testing.assert_array_equal(fold.test, wanted.test)
+    alike = _draw(LABELS, GROUPS, 4, 0)
+    assert all((one == again).all() for one, again in zip(first.orders, alike.orders, strict=True))
+    assert first.orders[0].tolist() != other.orders[0].tolist()
+    for fold, order in zip(first.folds, first.orders, strict=True):
+        assert sorted(order.tolist()) == np.unique(GROUPS[fold.train]).tolist()
+
+
+def test_by_hand_a_class_not_met_has_the_share_of_half_a_group(data):
+    """Two groups of three samples: half a group of each of three classes is 4.5 samples beside 6, so 1.5 of 10.5."""
+    draw = _draw(LABELS, GROUPS, 4, 0)
+    found, checked = draw.predict(PROBE, data.X[2], 2), 0
+    for number in range(4):
+        fold = draw.subset(number, 2)
+        met = set(LABELS[fold.train])
+        if len(met) == 2:
+            (missing,) = set(found.classes) - met
+            place = found.classes.tolist().index(missing)
+            np.testing.assert_allclose(found.probabilities[fold.test, place], 1 / 7)
+            checked += 1
+    assert checked
+
+
+def test_the_area_of_every_draw_has_its_interval(data):
+    one = LabelledActivations(data.X[1:2], LABELS, GROUPS)
+    first, other = (
+        sample_efficiency(one, PROBE, MADE_BY, n_sizes=2, n_draws=2, n_splits=2, seed=seed).data for seed in (0, 7)
+    )
+    for found, seed in ((first, 0), (other, 7)):
+        draws = [_draw(LABELS, GROUPS, 2, seed + number) for number in range(2)]
+        ends = found["n_groups"].values.tolist()
+        right = [
+            np.mean([(p := draw.predict(PROBE, one.X[0], n)).answers == p.truth for n in ends], 0) for draw in draws
+        ]
+        wanted = measure_over_groups([mean_of(each) for each in right], GROUPS, seed=seed)
+        values = [float(found[f"area{end}"][0]) for end in ("", "_low", "_high")]
+        assert values == pytest.approx([wanted.value, wanted.low, wanted.high], abs=1e-12)
+
+
 def test_the_area_is_that_under_the_curve(result):
     data = result.data
     steps = np.log(data["n_groups"].values)
@@ -105,6 +173,7 @@ def test_groups_to_reach_by_hand():
     assert groups_to_reach(curve([0.4, 0.6, 0.8], [2, 4, 16]), 0.7) == {3: pytest.approx(8)}
     assert groups_to_reach(curve([0.4, 0.6, 0.8], [2, 4, 16]), 0.3) == {3: 2.0}
     assert groups_to_reach(curve([0.4, 0.6, 0.8], [2, 4, 16]), 0.9) == {3: None}
+    assert groups_to_reach(curve([0.4, 0.6, 0.8], [2, 4, 16]), 0.8) == {3: pytest.approx(16)}
     # A crossing that is undone does not count.
     assert groups_to_reach(curve([0.8, 0.6, 0.8], [2, 4, 16]), 0.7) == {3: pytest.approx(8)}
 
@@ -127,6 +196,8 @@ def test_refusals(data, result):
         sample_efficiency(data, PROBE, MADE_BY, n_sizes=1)
     with pytest.raises(InputError, match=r"accuracy to reach is 1\.5"):
         groups_to_reach(result, 1.5)
+    with pytest.raises(InputError, match=r"accuracy to reach is -0\.1"):
+        groups_to_reach(result, -0.1)
     numbers = LabelledActivations(data.X, GROUPS.astype(float), GROUPS, label_kind="continuous")
     with pytest.raises(InputError, match="The labels are continuous"):
         sample_efficiency(numbers, PROBE, MADE_BY)

@@ -8,10 +8,14 @@ import pytest
 
 from interp.errors import InputError
 from interp.models import encode
+from interp.sites import Site
 from probes import LogisticProbe, ProbeTask, token_language_task
-from probes.reading.by_layer import Condition
+from probes.reading.by_layer import N_SHUFFLES, Condition, held_out
+from probes.reading.controls import shuffled_labels
+from probes.reading.intervals import accuracy_over_groups
 from probes.samples.split import Fold, group_folds
 from probes.tasks.floors import input_floor, tokens_held_out
+from probes.tasks.task import capture_samples
 
 WORDS = {
     "en": ["cat", "mat", "dog", "store", "drink", "when", "gave", "slept"],
@@ -37,6 +41,33 @@ def test_where_the_token_tells_everything(tiny, task):
     assert (accuracy <= result.data["accuracy_high"]).all()
     assert float(result.data["control_majority"][0]) == 0.5
     assert result.notes["unseen_tokens"] < 0.1
+
+
+def test_it_is_made_of_its_parts(tiny, task):
+    """Two texts to a group, uneven classes, and a seed: every number and interval is that of a plain loop."""
+    kept = (task.labels == "en") | (np.arange(len(task.labels)) % 3 > 0)
+    fields = [getattr(task, name)[kept] for name in ("prompts", "positions", "labels", "groups")]
+    given = ProbeTask(task.batch, *fields[:3], fields[3] // 2)
+    found = input_floor(tiny, given, probe=LogisticProbe(C=1.0), n_splits=4, seed=2)
+    X = capture_samples(tiny, given, [Site(0, "resid_pre")])[0].astype(np.float64)
+    tokens = given.batch.tokens[given.prompts, given.positions]
+    turned = [shuffled_labels(given.labels, given.groups, seed=2 + number) for number in range(N_SHUFFLES)]
+    for name, runs in (("accuracy", [given.labels]), ("control_shuffled", turned)):
+        conditions = [Condition(each, group_folds(each, given.groups, n_splits=4, seed=2)) for each in runs]
+        right = {
+            "embedding": [held_out(X, condition, LogisticProbe(C=1.0)) for condition in conditions],
+            "token": [tokens_held_out(tokens, condition) for condition in conditions],
+        }
+        for source, correct in right.items():
+            wanted = accuracy_over_groups(np.stack(correct), given.groups, seed=2)
+            ends = [float(found.data[f"{name}{end}"].sel(source=source)) for end in ("", "_low", "_high")]
+            assert ends == pytest.approx([wanted.value, wanted.low, wanted.high], abs=1e-12)
+    np.testing.assert_allclose(found.data["control_majority"], (given.labels == "en").mean())
+    assert found.notes["n_groups"] == len(np.unique(given.groups)) < len(np.unique(given.prompts))
+    folds = group_folds(given.labels, given.groups, n_splits=4, seed=2)
+    unseen = sum(token not in tokens[fold.train] for fold in folds for token in tokens[fold.test])
+    assert found.notes["unseen_tokens"] == pytest.approx(unseen / len(tokens))
+    assert found.notes["n_tokens"] == len(set(tokens.tolist()))
 
 
 def test_where_only_the_tokens_before_tell(tiny, task):

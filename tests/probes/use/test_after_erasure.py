@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 from interp.errors import InputError
 from interp.results import Provenance, Result
 from probes import LabelledActivations, LogisticProbe, leace, probe_after_erasure
+from probes.reading.intervals import accuracy_over_groups
 from probes.samples.split import group_folds
+from probes.use.erasure import random_eraser
 
 MADE_BY = Provenance("planted", "0", "0", "0", "float32", True, "test")
 N_GROUPS, PER_GROUP, WIDTH = 120, 8, 12
@@ -54,6 +57,33 @@ def test_the_number_is_that_of_a_plain_loop(result):
             fitted = LogisticProbe().fit(erased[fold.train], labels[fold.train])
             right += (fitted.predict(erased[fold.test]) == labels[fold.test]).sum()
     assert float(result.data["erased"].sel(layer=1)) == pytest.approx(right / len(LABELS), abs=1e-12)
+
+
+def test_with_another_seed_and_uneven_classes_it_is_a_plain_loop_too():
+    """Every number and both ends of every interval, with a probe of its own, and random erasures drawn anew."""
+    data, probe = planted(), LogisticProbe(C=1.0)
+    labels = np.where(GROUPS % 12 == 2, "maybe", np.where(GROUPS % 3 == 2, "yes", "no"))
+    one = LabelledActivations(data.X[1:], labels, GROUPS)
+    found = probe_after_erasure(one, MADE_BY, probe=probe, n_random=2, n_splits=3, seed=4).data
+    X = one.X[0].astype(np.float64)
+    correct = {"accuracy": np.zeros((1, len(X)), bool), "control_random_erasure": np.zeros((2, len(X)), bool)}
+    correct["erased"] = correct["accuracy"].copy()
+    for half in group_folds(labels, GROUPS, n_splits=2, seed=4):
+        eraser = leace(X[half.train], labels[half.train])
+        erased = {"accuracy": [X], "erased": [eraser.erase(X)]}
+        draws = [random_eraser(X[half.train], eraser.rank, seed=4 + number) for number in range(2)]
+        erased["control_random_erasure"] = [draw.erase(X) for draw in draws]
+        for fold in group_folds(labels[half.test], GROUPS[half.test], n_splits=3, seed=4):
+            fit, test = half.test[fold.train], half.test[fold.test]
+            for name, runs in erased.items():
+                for number, run in enumerate(runs):
+                    read = clone(probe).fit(run[fit], labels[fit]).predict(run[test])
+                    correct[name][number, test] = read == labels[test]
+    for name, right in correct.items():
+        wanted = accuracy_over_groups(right, GROUPS, seed=4)
+        ends = [float(found[f"{name}{end}"][0]) for end in ("", "_low", "_high")]
+        assert ends == pytest.approx([wanted.value, wanted.low, wanted.high], abs=1e-12)
+    assert float(found["control_majority"][0]) == pytest.approx((labels == "no").mean())
 
 
 def test_it_says_what_its_control_is_and_can_be_kept(result, tmp_path):

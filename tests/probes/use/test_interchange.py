@@ -1,15 +1,21 @@
 """Interchange finds the subspace that carries the answer, on models whose truth is known, and nothing elsewhere."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
+import torch
 
 from interp.errors import InputError, SiteError
 from interp.models import load_model
 from interp.models.compiled import compiled_model, compiled_prompts
-from interp.prompts import PromptPair, PromptSet
+from interp.prompts import PromptPair, PromptSet, Span
 from interp.results import Result
+from interp.run.interchange import Interchange, Pairs, Training, arbitrary_targets
+from interp.run.subspaces import mean_difference
 from interp.sites import Site
-from probes.use.interchange import interchange_probe
+from interp.statistics import bootstrap_interval, sign_flips
+from probes.use.interchange import _pairs, interchange_probe
 from probes.use.interchange_study import InterchangePlan, split_pairs
 
 COPY, AT_NAME = "copy", Site(0, "resid_post")
@@ -171,6 +177,123 @@ def test_it_can_be_kept_and_says_what_its_controls_are(exchanged, tmp_path):
         assert (exchanged.data[f"{name}_low"] <= exchanged.data[name] + 1e-12).all()
         assert (exchanged.data[name] <= exchanged.data[f"{name}_high"] + 1e-12).all()
     assert Result.load(exchanged.save(tmp_path / "interchange.safetensors")).data.equals(exchanged.data)
+
+
+SEEDED = InterchangePlan(rank=2, epochs=2, learning_rate=0.05, batch_size=16, n_placebos=2, test_share=0.3, seed=3)
+BUDGET = Training(2, 2, 0.05, 16, 3)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A result with a seed and a share of its own, beside what it is made of."""
+
+    result: Result
+    train: np.ndarray
+    test: np.ndarray
+    both: Interchange
+    random: Interchange
+    answers: np.ndarray
+
+    def flips(self, logits: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        return (logits.argmax(1) == self.answers[1, rows]).astype(float)
+
+    def toward(self, logits: np.ndarray) -> np.ndarray:
+        own, source = np.take_along_axis(logits, self.answers[:, self.test].T, 1).T
+        return source - own
+
+    def agrees(self, values: np.ndarray, name: str, **at: str) -> None:
+        low, high = bootstrap_interval(values, seed=3)
+        ends = [float(self.result.data[f"{name}{end}"].sel(**at)) for end in ("", "_low", "_high")]
+        assert ends == pytest.approx([values.mean(), float(low), float(high)], abs=1e-9), name
+
+
+@pytest.fixture(scope="module")
+def parts(copy, untrained_copy, copy_prompts) -> Parts:
+    places = places_of(copy_prompts)
+    result = interchange_probe(copy, untrained_copy, copy_prompts, AT_NAME, positions=places, plan=SEEDED)
+    own, source = copy_prompts.answers("answer"), copy_prompts.answers("wrong_answer")
+    choices = np.unique([own, source])
+    pairs = Pairs(copy_prompts.batch("clean"), copy_prompts.batch("corrupted"), places, places, choices)
+    both, random = (Interchange.at(model, AT_NAME, pairs) for model in (copy, untrained_copy))
+    train, test = split_pairs(copy_prompts, 0.3, seed=3)
+    return Parts(result, train, test, both, random, np.searchsorted(choices, [own, source]))
+
+
+def test_every_subspace_is_measured_on_held_out_pairs_beside_its_placebos(parts):
+    fit_to, tested = parts.both.take(parts.train), parts.both.take(parts.test)
+    answers = parts.answers[:, parts.train]
+    bases = {
+        "das": fit_to.learn(answers[1], BUDGET).basis,
+        "mean_difference": mean_difference(torch.cat([fit_to.base, fit_to.source]), answers.reshape(-1), rank=2),
+    }
+    plain = parts.toward(tested.plain())
+    for name, basis in bases.items():
+        placebos = [tested.placebo(basis, seed=seed) for seed in (3, 4)]
+        iia, placebo = (
+            parts.flips(tested.swapped(basis), parts.test),
+            [parts.flips(one, parts.test) for one in placebos],
+        )
+        parts.agrees(iia, "iia", subspace=name)
+        parts.agrees(parts.toward(tested.swapped(basis)) - plain, "effect", subspace=name)
+        parts.agrees(np.mean(placebo, 0), "control_placebo", subspace=name)
+        moves = [parts.toward(one) - plain for one in placebos]
+        parts.agrees(np.mean(moves, 0), "control_placebo_effect", subspace=name)
+        parts.agrees(iia - np.mean(placebo, 0), "above_placebo", subspace=name)
+    parts.agrees(parts.flips(fit_to.swapped(bases["das"]), parts.train), "fit")
+    notes = parts.result.notes
+    assert (notes["n_train"], notes["n_test"]) == (len(parts.train), len(parts.test))
+    assert parts.result.data["rank"].values.tolist() == [2, 2]
+
+
+def test_controls_are_trained_on_the_same_pairs_and_tested_on_the_same_others(parts):
+    fit_to, tested, random = parts.both.take(parts.train), parts.both.take(parts.test), parts.random
+    source = parts.answers[1, parts.train]
+    targets = arbitrary_targets(fit_to.pairs, seed=3)
+    arbitrary = fit_to.learn(targets, BUDGET).basis
+    untrained = random.take(parts.train).learn(source, BUDGET).basis
+    controls = {
+        "arbitrary": parts.flips(tested.swapped(arbitrary), parts.test),
+        "arbitrary_fit": (fit_to.swapped(arbitrary).argmax(1) == targets).astype(float),
+        "untrained": parts.flips(random.take(parts.test).swapped(untrained), parts.test),
+        "untrained_fit": parts.flips(random.take(parts.train).swapped(untrained), parts.train),
+    }
+    for name, values in controls.items():
+        parts.agrees(values, f"control_{name}")
+    das = parts.flips(tested.swapped(fit_to.learn(source, BUDGET).basis), parts.test)
+    for name in ("arbitrary", "untrained"):
+        parts.agrees(das - controls[name], f"above_{name}")
+        p = float(sign_flips(das - controls[name], seed=3).p)
+        assert float(parts.result.data[f"above_{name}_p"]) == pytest.approx(p)
+
+
+def test_the_source_is_read_at_the_place_aligned_with_the_bases():
+    """The twin has a token more in front: its places are one further on, those at the end as well."""
+    pair = PromptPair(
+        np.array([5, 6, 7]),
+        np.array([4, 5, 8, 7]),
+        1,
+        2,
+        alignment=((Span(0, 1), Span(1, 2)), (Span(1, 3), Span(2, 4))),
+    )
+    other = PromptPair(np.array([5, 6, 9]), np.array([5, 8, 9]), 2, 1)
+    at_end, given = (_pairs(PromptSet.of([pair, other]), positions) for positions in (None, np.array([1, 0])))
+    assert (at_end.base_pos.tolist(), at_end.source_pos.tolist()) == ([2, 2], [3, 2])
+    assert (given.base_pos.tolist(), given.source_pos.tolist()) == ([1, 0], [2, 0])
+
+
+def test_the_budget_is_that_of_the_plan():
+    plan = InterchangePlan(rank=3, epochs=4, learning_rate=0.1, batch_size=8, seed=5)
+    assert plan.training() == Training(3, 4, 0.1, 8, 5)
+    with pytest.raises(InputError, match="Expected at least one, and a share"):
+        InterchangePlan(test_share=0.0)
+
+
+@pytest.mark.parametrize(("share", "held_out"), [(0.25, 3), (0.75, 9)])
+def test_a_side_of_fewer_than_four_pairs_is_refused(share, held_out):
+    pairs = [PromptPair(np.array([1, 10 + row]), np.array([2, 10 + row]), 1, 2) for row in range(12)]
+    with pytest.raises(InputError, match=f"12 pairs, of which {held_out} could be held out"):
+        split_pairs(PromptSet.of(pairs), share, seed=0)
+    assert [len(side) for side in split_pairs(PromptSet.of(pairs), 0.5, seed=0)] == [6, 6]
 
 
 def test_no_hook_stays(copy, untrained_copy, exchanged):

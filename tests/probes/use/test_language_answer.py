@@ -49,6 +49,34 @@ def test_a_language_that_is_nearly_certain_keeps_its_odds():
     assert float(read.score(logits, logits, slice(0, 5))[0]) == pytest.approx(40)
 
 
+def test_odds_past_float32_and_languages_in_any_order():
+    """e to the -200 is 0 in float32; and the columns of the shares follow the languages as they are given."""
+    given = task(("en",) * 5 + ("fr",) * 5)
+    logits = torch.tensor([200.0, 0, -1000, -1000]).expand(5, 3, 4)
+    for shares, languages in ((SHARES, LANGUAGES), (SHARES[:, ::-1].copy(), LANGUAGES[::-1])):
+        read = next_language_answer(given, shares, languages).score(logits, logits, slice(0, 5))
+        np.testing.assert_allclose(read.numpy(), [200, 200, 0, -200, -200])
+
+
+def test_of_some_rows_it_reads_their_own_languages_and_positions():
+    """The last prompts: French at position 2 alone, after others that are English at position 1."""
+    batch = TokenBatch.of(list(np.arange(30).reshape(10, 3)))
+    rows, half = np.arange(10), np.arange(10) >= 5
+    given = ProbeTask(batch, rows, np.where(half, 2, 1), np.where(half, "fr", "en"), rows)
+    logits = torch.zeros(2, 3, 4)
+    logits[:, 1, 0], logits[:, 2, 1] = 7.0, 3.0
+    read = next_language_answer(given, SHARES, LANGUAGES)
+    own, other = np.exp(3) + 0.5, 1 + 0.5
+    np.testing.assert_allclose(read.score(logits, logits, slice(8, 10)), np.log(own / other), atol=1e-6)
+
+
+def test_shares_are_of_one_token_together():
+    rounded = SHARES * (1 + 1e-9)
+    next_language_answer(task(), rounded, LANGUAGES)
+    with pytest.raises(InputError, match="above 1 together"):
+        next_language_answer(task(), np.array([[1.0, 0], [0, 1], [0.7, 0.7], [0, 0]]), LANGUAGES)
+
+
 @pytest.mark.parametrize(
     ("shares", "languages", "words"),
     [
