@@ -65,7 +65,7 @@ def probe_trees(
     """Measure at which layer syntax trees can be read off linearly, and how much of that is owed to the model.
 
     Only the distance to the highest control speaks for the trained weights: most words hang on a neighbour, so that
-    the order of words alone finds about half of the edges in English. Positive: more of the trees is found.
+    the order of words alone finds 43 % of the edges in English (PUD). Positive: more of the trees is found.
 
     Args:
         data: Activations of words, with trees.
