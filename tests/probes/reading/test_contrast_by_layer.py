@@ -137,14 +137,16 @@ def test_labels_decide_the_sign_and_nothing_else():
 
 def test_wordings_of_the_answers_hide_the_contrast_until_they_are_templates():
     names = np.array(["yes/no", "true/false"])[np.arange(N) // 2 % 2]
-    X = planted((SIGNS, TRUTH, 1.0), (np.where(names == "yes/no", 1.0, -1.0), OTHER, 8.0))[None]
+    parts = (SIGNS, TRUTH, 1.0), (np.where(names == "yes/no", 1.0, -1.0), OTHER, 8.0)
+    X, alike = planted(*parts)[None], planted(*parts, seed=4)[None]
     blind, told = (
-        contrast_by_layer(ContrastPairs(X, LABELS, GROUPS, templates=each), CONTROL[:1], MADE_BY, probe=FEW)
+        contrast_by_layer(ContrastPairs(X, LABELS, GROUPS, templates=each), alike, MADE_BY, probe=FEW)
         for each in (np.zeros(N, int), names)
     )
     assert abs(float(blind.data["accuracy"][0]) - 0.5) < 0.12
     assert float(blind.data["loss"][0]) < 0.1
     assert float(told.data["accuracy"][0]) > 0.95
+    assert float(told.data["control_random_weights"][0]) > 0.95, "the control is given the same chance"
     assert told.notes["templates"] == ["true/false", "yes/no"]
 
 
