@@ -94,8 +94,8 @@ def amnesic_probe(
         answer moves.
 
     Raises:
-        InputError: no sites or controls, sites that hold no vector for each position, a prompt without labels, a
-            concept that fills the activations, or labels that cannot be erased.
+        InputError: no sites or controls, sites that hold no vector for each position, labels that are not classes, a
+            prompt without labels, a concept that fills the activations, or labels that cannot be erased.
         SiteError: a site that the model lacks, or where an edit has no effect.
 
     Source: Elazar, Ravfogel, Jacovi & Goldberg 2021, Amnesic Probing (TACL 9, arXiv:2006.00995); controls of sec. 3.2.
@@ -147,6 +147,7 @@ def _check(task: ProbeTask, sites: Sequence[Site], erase: str, n_random: int) ->
     if not sites or n_random < 1:
         raise InputError(f"{len(sites)} sites and {n_random} random erasures. Expected at least one of each.")
     check_vectors(sites, heads=False)
+    task.require_classes()
     check_every_prompt(task)
 
 

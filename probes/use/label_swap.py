@@ -66,8 +66,8 @@ def label_swap(
         `p_corrected` (over sites and arms); `ran` is False where no random directions were left to draw from.
 
     Raises:
-        InputError: no sites or draws, sites that hold no vector for each position, a prompt without labels, or labels
-            that cannot be erased.
+        InputError: no sites or draws, sites that hold no vector for each position, labels that are not classes, a
+            prompt without labels, or labels that cannot be erased.
         SiteError: a site that the model lacks, or where an edit has no effect.
 
     Source: the edit is an interchange within the label's subspace (Geiger et al. 2021, arXiv:2106.02997); LEACE from
@@ -103,6 +103,7 @@ def check_swap(task: ProbeTask, sites: Sequence[Site], n_random: int) -> None:
     if not sites or n_random < 1:
         raise InputError(f"{len(sites)} sites and {n_random} random draws. Expected at least one of each.")
     check_vectors(sites, heads=True)
+    task.require_classes()
     check_every_prompt(task)
 
 

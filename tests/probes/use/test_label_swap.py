@@ -1,12 +1,14 @@
 """Swapping labels tells what a model's answer follows from what is only there, on models whose truth is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from interp.errors import InputError
 from interp.models.compiled import NAMES, compiled_model
 from interp.sites import Site
-from probes import ProbeTask, metric_answer
+from probes import ProbeTask, amnesic_probe, metric_answer
 from probes.use.label_swap import label_swap, wrong_labels
 from tests.probes.use.compiled_features import feature, hooked, needed, prompts_of
 
@@ -103,3 +105,7 @@ def test_what_holds_no_vector_is_refused():
             label_swap(model, tasks["verb"], answer, [site])
     with pytest.raises(InputError, match="0 sites"):
         label_swap(model, tasks["verb"], answer, [])
+    numbers = replace(tasks["verb"], labels=np.arange(float(len(tasks["verb"].labels))), label_kind="continuous")
+    for ask in (label_swap, amnesic_probe):
+        with pytest.raises(InputError, match="Expected one class for each sample"):
+            ask(model, numbers, answer, [Site(0, "resid_pre")])
