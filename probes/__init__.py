@@ -15,6 +15,7 @@ from probes.estimators import distance_spearman as distance_spearman
 from probes.estimators import root_accuracy as root_accuracy
 from probes.estimators.large_logistic import LargeLogisticProbe as LargeLogisticProbe
 from probes.estimators.large_logistic import fit_labellings as fit_labellings
+from probes.estimators.large_ridge import LargeRidgeProbe as LargeRidgeProbe
 from probes.estimators.linear import LogisticProbe as LogisticProbe
 from probes.reading.by_layer import probe_by_layer as probe_by_layer
 from probes.reading.by_position import probe_by_position as probe_by_position
@@ -29,8 +30,10 @@ from probes.reading.directions import probe_directions as probe_directions
 from probes.reading.directions import project_samples as project_samples
 from probes.reading.held_out import predict_held_out as predict_held_out
 from probes.reading.measures import classification_measures as classification_measures
+from probes.reading.measures_by_layer import probe_measures as probe_measures
 from probes.reading.more_measures import multilabel_measures as multilabel_measures
 from probes.reading.more_measures import regression_measures as regression_measures
+from probes.reading.portions import SweepPlan as SweepPlan
 from probes.reading.quality import probe_quality as probe_quality
 from probes.reading.sample_efficiency import groups_to_reach as groups_to_reach
 from probes.reading.sample_efficiency import sample_efficiency as sample_efficiency

@@ -7,6 +7,7 @@ from interp.plots.figure import Figure
 from interp.plots.probe_by_layer import plot_probe_by_layer
 from interp.plots.probe_directions import plot_probe_directions, plot_projections
 from interp.plots.probe_lines import plot_probe_lines
+from interp.plots.probe_measures import plot_probe_measures
 from interp.plots.probe_rows import plot_input_floor, plot_interchange
 from interp.plots.probe_sites import plot_amnesic_probe, plot_label_swap
 from interp.plots.probe_sweep import plot_probe_sweep
@@ -27,6 +28,8 @@ PROBE_KINDS: dict[str, Callable[..., Figure]] = {
     "interchange": plot_interchange,
     "probe_sweep": plot_probe_sweep,
     "probe_positions": plot_probe_sweep,
+    "probe_grid": plot_probe_sweep,
+    "probe_measures": plot_probe_measures,
     "probe_directions": plot_probe_directions,
     "projections": plot_projections,
     "input_floor": plot_input_floor,

@@ -80,11 +80,16 @@ def in_threads(fit: Callable[[K], list[Scores]], keys: Sequence[K], workers: int
     """Fit every cell, at most `workers` at a time; the first refusal ends the sweep and says which cell it was."""
     found: dict[K, list[Scores]] = {}
     # More threads of linear algebra than cores would wait for each other.
-    with threadpool_limits(1), ThreadPoolExecutor(workers) as pool:
+    with (
+        threadpool_limits(1),
+        ThreadPoolExecutor(workers) as pool,
+        tqdm(total=len(keys), desc="probe", unit="cell", leave=False, delay=2) as bar,
+    ):
         running = {pool.submit(fit, key): key for key in keys}
         try:
-            for done in tqdm(as_completed(running), "probe", len(running), unit="cell", leave=False, delay=2):
+            for done in as_completed(running):
                 found[running[done]] = done.result()
+                bar.update()
         except InputError as error:
             raise InputError(f"{running[done]}: {error}") from error
         finally:

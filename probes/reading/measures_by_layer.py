@@ -109,9 +109,9 @@ class _Study:
         above, member = [], np.unique(self.data.groups, return_inverse=True)[1]
         drawn = self._directions()
         # Fits this small are slower on several threads, and a hundred times slower where the cores are shared.
-        with threadpool_limits(1):
-            layers = zip(self.data.X, control_activations, strict=True)
-            for X, other in tqdm(layers, "probe", self.data.n_layers, unit="layer", leave=False, delay=2):
+        n_layers = self.data.n_layers
+        with threadpool_limits(1), tqdm(total=n_layers, desc="probe", unit="layer", leave=False, delay=2) as bar:
+            for X, other in zip(self.data.X, control_activations, strict=True):
                 (true, *shuffled), scores = self._read(X, self.portion.labellings)
                 found[""].append([true])
                 found["shuffled"].append(shuffled)
@@ -120,9 +120,11 @@ class _Study:
                     [self._read(X.astype(np.float64) @ one, self.portion.labellings[:1])[0][0] for one in drawn]
                 )
                 above.append(np.bincount(member, scores[0] - scores[1:].mean(0)))
-        return {key: of for name, runs in found.items() for key, of in self._measured(name, runs).items()}, np.stack(
-            above, 1
-        )
+                bar.update()
+        variables: dict[str, Any] = {}
+        for condition, runs in found.items():
+            variables |= self._measured(condition, runs)
+        return variables, np.stack(above, 1)
 
     def _read(self, X: np.ndarray, labellings: list[AnyLabels]) -> tuple[list[Any], Scores]:
         """Held-out predictions and scores of all samples, for each labelling, fitted together."""

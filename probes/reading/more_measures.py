@@ -108,33 +108,75 @@ class LabelPredictions:
         if bad := np.flatnonzero((shares == 0) | (shares == 1)).tolist():
             raise InputError(f"Label {bad[0]} is {bool(shares[bad[0]])} for every sample. Leave that label out.")
 
+    @property
+    def answers(self) -> Bool[np.ndarray, "sample label"]:
+        """Whether each label is answered: where its probability is above a half."""
+        return self.probabilities > 0.5
 
-def multilabel_measures(predictions: LabelPredictions, groups: Groups, *, seed: int = 0) -> xr.DataArray:
+    @property
+    def of_truth(self) -> Float[np.ndarray, "sample label"]:
+        """Probability given to what is true of each label."""
+        return np.where(self.truth, self.probabilities, 1 - self.probabilities)
+
+
+def label_accuracy(predictions: LabelPredictions) -> Measure:
+    """Share of labels that are right, over samples and labels."""
+    return mean_of((predictions.answers == predictions.truth).mean(1))
+
+
+def exact_match(predictions: LabelPredictions) -> Measure:
+    """Share of samples with every label right."""
+    return mean_of((predictions.answers == predictions.truth).all(1))
+
+
+def label_f1(predictions: LabelPredictions) -> Measure:
+    """Mean over labels of the F1 of having the label."""
+    return _macro_f1(predictions.answers, predictions.truth)
+
+
+def label_auroc(predictions: LabelPredictions) -> Measure:
+    """Mean over labels of the area under the ROC curve; undefined where a label holds of all or none."""
+    areas = [area(has, scores) for has, scores in zip(predictions.truth.T, predictions.probabilities.T, strict=True)]
+    return lambda weights: np.mean([measure(weights) for measure in areas], axis=0)
+
+
+def label_log_loss(predictions: LabelPredictions) -> Measure:
+    """Mean of -log p of what is true, over samples and labels."""
+    return mean_of(-np.log(np.clip(predictions.of_truth, SMALLEST, 1 - SMALLEST)).mean(1))
+
+
+def label_brier(predictions: LabelPredictions) -> Measure:
+    """Mean squared distance of a label's probability from the truth, over samples and labels."""
+    return mean_of(((1 - predictions.of_truth) ** 2).mean(1))
+
+
+MULTILABEL: Mapping[str, Callable[[LabelPredictions], Measure]] = {
+    "accuracy": label_accuracy,
+    "exact_match": exact_match,
+    "macro_f1": label_f1,
+    "auroc": label_auroc,
+    "log_loss_nats": label_log_loss,
+    "brier": label_brier,
+}
+
+
+def multilabel_measures(runs: list[LabelPredictions], groups: Groups, *, seed: int = 0) -> xr.DataArray:
     """Compute measures of several labels at once, each the mean over labels, with 95 % bootstrap intervals over groups.
 
-    A label is answered where its probability is above a half. `macro_f1` is that of having the label; `exact_match`
-    is the share of samples with every label right.
-
     Args:
-        predictions: Held-out probabilities.
+        runs: Held-out probabilities; of several runs the mean, and the interval of one run.
         groups: Group of each sample.
         seed: Decides the resamples.
 
     Returns:
         `measure` x `end` (value, low, high).
+
+    Raises:
+        InputError: no run.
     """
-    answers, truth = predictions.probabilities > 0.5, predictions.truth
-    given = np.where(truth, predictions.probabilities, 1 - predictions.probabilities)
-    areas = [area(has, scores) for has, scores in zip(truth.T, predictions.probabilities.T, strict=True)]
-    measures: dict[str, Measure] = {
-        "accuracy": mean_of((answers == truth).mean(1)),
-        "exact_match": mean_of((answers == truth).all(1)),
-        "macro_f1": _macro_f1(answers, truth),
-        "auroc": lambda weights: np.mean([measure(weights) for measure in areas], axis=0),
-        "log_loss_nats": mean_of(-np.log(np.clip(given, SMALLEST, 1 - SMALLEST)).mean(1)),
-        "brier": mean_of(((1 - given) ** 2).mean(1)),
-    }
-    return as_array({name: measure_over_groups([each], groups, seed=seed) for name, each in measures.items()})
+    return as_array(
+        {name: measure_over_groups([make(run) for run in runs], groups, seed=seed) for name, make in MULTILABEL.items()}
+    )
 
 
 def _macro_f1(answers: np.ndarray, truth: np.ndarray) -> Measure:

@@ -225,6 +225,29 @@ def probe_positions() -> Result:
     return replace(made, kind="probe_positions", data=data)
 
 
+def probe_grid() -> Result:
+    """The sweep's numbers at three positions of two sites, of which one was not run in the first layer."""
+    made = probe_sweep(whole=True)
+    one = made.data.rename(site="position").assign_coords(position=[4, 9, 30])
+    other = one.where(one["layer"] >= 0).assign({RAN: one[RAN] & (one["layer"] >= 0)})
+    data = xr.concat([one, other], "site").assign_coords(site=["resid_post", HOSTILE[1]])
+    return replace(made, kind="probe_grid", data=data)
+
+
+def probe_numbers() -> Result:
+    """Numbers told ever better; the last layer by chance, the second below its control for certain."""
+    good = {"r2": [-0.1, -0.4, 0.7, 0.9], "pearson": [0.1, 0.2, 0.85, 0.95], "spearman": [0.1, 0.2, 0.8, 0.9]}
+    variables: dict[str, Any] = {}
+    for name, values in good.items():
+        variables |= ends(name, "layer", values)
+        for number, control in enumerate(("shuffled", "random_weights", "random_direction")):
+            variables |= ends(f"control_{control}_{name}", "layer", np.full(4, -0.1 + 0.05 * number))
+    variables["control_mean_r2"] = ("layer", np.zeros(4))
+    variables |= {name: ("layer", np.array([0.9, 0.01, 0.01, 0.2])) for name in ("p", "p_corrected")}
+    unit = "R squared (share of the variance of held-out samples)"
+    return _result("probe_measures", variables, {"layer": _LAYERS}, unit, what=HOSTILE[0])
+
+
 def probe_directions() -> Result:
     cosine = np.array([[0.95, 0.6, -0.2], [0.6, 0.9, 0.1], [-0.2, 0.1, 0.8]])
     dims = ("layer", "other_layer")
@@ -251,22 +274,6 @@ def input_floor() -> Result:
     return _result("input_floor", variables, coords, what=HOSTILE[0], n_tokens=50, unseen_tokens=0.125)
 
 
-def structural_probe() -> Result:
-    """Above all controls at two layers, at one of them by chance; the last is below random weights, and surely so."""
-    variables: dict[str, Any] = {}
-    for name, values in (("uuas", [0.3, 0.7, 0.8, 0.6]), ("spearman", [0.2, 0.5, 0.7, 0.6])):
-        variables |= ends(name, "layer", values)
-        for control, level in (("shuffled", 0.1), ("random_weights", 0.65), ("linear", 0.5)):
-            variables |= ends(f"control_{control}_{name}", "layer", np.full(4, level))
-    for control, level in (("shuffled", 0.1), ("random_weights", 0.65), ("linear", 0.5)):
-        variables |= ends(f"above_{control}", "layer", variables["uuas"][1] - level)
-        p = np.array([0.01, 0.2 if control == "linear" else 0.01, 0.01, 0.01])
-        variables |= {f"above_{control}_p": ("layer", p / 4), f"above_{control}_p_corrected": ("layer", p)}
-    unit, dropped = "UUAS (share of the edges of the trees)", {"too few words": 2, HOSTILE[0]: 1, "too long": 0}
-    notes = {"rank": 16, "n_sentences": 90, "n_words": 1800, "dropped": dropped, "what": HOSTILE[1]}
-    return _result("structural_probe", variables, {"layer": _LAYERS}, unit, **notes)
-
-
 def contrast_probe() -> Result:
     """Nothing at first, then below random directions for certain, above them by chance, and above them for certain."""
     accuracy, beside = np.array([0.5, 0.4, 0.6, 0.93]), np.full(4, 0.55)
@@ -290,6 +297,22 @@ def contrast_probe() -> Result:
     return _result("contrast_probe", variables, {"layer": _LAYERS}, unit, what=HOSTILE[0])
 
 
+def structural_probe() -> Result:
+    """Above all controls at two layers, at one of them by chance; the last is below random weights, and surely so."""
+    variables: dict[str, Any] = {}
+    for name, values in (("uuas", [0.3, 0.7, 0.8, 0.6]), ("spearman", [0.2, 0.5, 0.7, 0.6])):
+        variables |= ends(name, "layer", values)
+        for control, level in (("shuffled", 0.1), ("random_weights", 0.65), ("linear", 0.5)):
+            variables |= ends(f"control_{control}_{name}", "layer", np.full(4, level))
+    for control, level in (("shuffled", 0.1), ("random_weights", 0.65), ("linear", 0.5)):
+        variables |= ends(f"above_{control}", "layer", variables["uuas"][1] - level)
+        p = np.array([0.01, 0.2 if control == "linear" else 0.01, 0.01, 0.01])
+        variables |= {f"above_{control}_p": ("layer", p / 4), f"above_{control}_p_corrected": ("layer", p)}
+    unit, dropped = "UUAS (share of the edges of the trees)", {"too few words": 2, HOSTILE[0]: 1, "too long": 0}
+    notes = {"rank": 16, "n_sentences": 90, "n_words": 1800, "dropped": dropped, "what": HOSTILE[1]}
+    return _result("structural_probe", variables, {"layer": _LAYERS}, unit, **notes)
+
+
 PROBE_MAKERS = {
     "probe_after_erasure": probe_after_erasure,
     "description_length": description_length,
@@ -304,6 +327,8 @@ PROBE_MAKERS = {
     "interchange": interchange,
     "probe_sweep": partial(probe_sweep, 3),
     "probe_positions": probe_positions,
+    "probe_grid": probe_grid,
+    "probe_measures": probe_numbers,
     "probe_directions": probe_directions,
     "projections": projections,
     "input_floor": input_floor,

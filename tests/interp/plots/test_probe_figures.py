@@ -19,6 +19,7 @@ LINES = [
     "sample_efficiency",
     "probe_dose",
     "contrast_probe",
+    "probe_measures",
     "structural_probe",
 ]
 ROWS = ["amnesic_probe", "label_swap", "probe_verdict", "interchange", "input_floor"]
@@ -305,6 +306,56 @@ def test_rings_are_where_more_is_right_than_by_the_control_and_cells_not_run_are
     assert "Rings: 10 of 12 cells." in whole.caption
 
 
+def test_a_grid_has_a_pair_of_heatmaps_for_each_site_and_counts_all_of_their_cells() -> None:
+    result = made.probe_grid()
+    figure = plot(result)
+    panels = [trace for trace in figure.plotly.data if trace.type == "heatmap"]
+    assert len(panels) == 4
+    for place, trace in enumerate(panels):
+        name = "accuracy" if place % 2 == 0 else "control_shuffled"
+        np.testing.assert_allclose(trace.z, result.data[name].values[place // 2].T, rtol=1e-6)
+    assert [title.partition(": ")[0] for title in _titles(figure)] == [
+        "resid_post",
+        "control",
+        "&lt;img src=x onerror=alert(1)&gt;",
+        "control",
+    ]
+    assert panels[0].hovertext[1][2] == "<b>position 30</b>, layer 0"
+    assert "Rings: 18 of 21 cells." in figure.caption
+    assert "Grey: not run." in figure.caption
+    assert figure.title == "Probes by layer, site, position"
+    beside = dataclasses.replace(result, data=result.data.assign(control_random_weights=0.9 * result.data["accuracy"]))
+    panels = [trace for trace in plot(beside).plotly.data if trace.type == "heatmap"]
+    assert len(panels) == 6
+    np.testing.assert_allclose(panels[5].z, beside.data["control_random_weights"].values[1].T, rtol=1e-6)
+
+
+def test_numbers_have_a_scale_from_their_mean_on() -> None:
+    given = made.probe_sweep()
+    names = {"accuracy": "r2", "control_majority": "control_mean"}
+    data = given.data.rename(names | {f"accuracy{end}": f"r2{end}" for end in ("_low", "_high")})
+    result = dataclasses.replace(given, data=data.assign(control_mean=0 * data["control_mean"]))
+    figure = plot(result)
+    assert (figure.plotly.layout.coloraxis.cmin, figure.plotly.layout.coloraxis.cmax) == (0.0, 1.0)
+    assert _titles(figure)[0] == "held-out R squared"
+    assert "always giving their mean" in figure.how_to_read
+
+
+def test_every_measure_of_a_number_stands_beside_its_controls_and_fills_what_beats_shuffled() -> None:
+    result = made.probe_numbers()
+    figure = plot(result)
+    assert _titles(figure) == ["R squared", "Pearson's correlation", "Spearman's correlation"]
+    probes = _lines(figure, "probe")
+    for trace, name in zip(probes, ("r2", "pearson", "spearman"), strict=True):
+        np.testing.assert_allclose(trace.y, result.data[name].values)
+    assert list(probes[0].marker.symbol) == ["circle-open", "circle-open", "circle", "circle-open"]
+    assert len(_lines(figure, "control: mean")) == 1
+    np.testing.assert_allclose(
+        _lines(figure, "control: random weights")[1].y, result.data["control_random_weights_pearson"].values
+    )
+    assert "Filled in the first panel: 1 of 4 layers." in figure.caption
+
+
 def test_a_floor_shows_both_readers_and_the_majority_without_an_interval() -> None:
     result = made.input_floor()
     figure = plot(result)
@@ -315,6 +366,32 @@ def test_a_floor_shows_both_readers_and_the_majority_without_an_interval() -> No
     assert "95 % interval 0.67 to 0.74" in marks["reader of the input"].hovertext[0]
     assert "interval" not in marks["control: majority"].hovertext[0]
     assert "12.5 % of the samples have a token that their reader never met." in figure.caption
+
+
+def test_a_contrast_stands_beside_its_controls_and_a_ceiling_that_is_called_none() -> None:
+    result = made.contrast_probe()
+    figure = plot(result)
+    assert _titles(figure) == ["held-out accuracy", "held-out contrast loss ↓"]
+    names = {"found without labels": "accuracy", "ceiling: fitted to the labels": "supervised"}
+    names |= {"first principal component": "first_component", "control: random directions": "control_random_direction"}
+    names |= {"control: random weights": "control_random_weights", "control: shuffled labels": "control_shuffled"}
+    assert {line.name for line in _lines(figure)} == set(names)
+    for words, name in names.items():
+        np.testing.assert_allclose(_lines(figure, words)[0].y, result.data[name].values)
+    for words, name in (("found without labels", "loss"), ("control: random weights", "control_random_weights_loss")):
+        accuracy, loss = _lines(figure, words)
+        np.testing.assert_allclose(loss.y, result.data[name].values)
+        assert (accuracy.yaxis, loss.yaxis) == ("y", "y2")
+    assert [(shape.y0, shape.yref) for shape in figure.plotly.layout.shapes] == [(0.52, "y"), (0.2, "y2")]
+    with pytest.raises(ResultError, match="supervised_low"):
+        plot(_without(result, "supervised_low"))
+
+
+def test_a_contrast_is_filled_only_where_it_is_above_random_directions_for_certain() -> None:
+    figure = plot(made.contrast_probe())
+    symbols = list(_lines(figure, "found without labels")[0].marker.symbol)
+    assert symbols == ["circle-open", "circle-open", "circle-open", "circle"]
+    assert "Filled: 1 of 4 layers." in figure.caption
 
 
 def test_trees_stand_beside_three_controls_and_are_filled_where_all_are_beaten() -> None:
@@ -345,32 +422,6 @@ def test_the_caption_of_trees_counts_sentences_and_what_was_left_out() -> None:
     assert "left out" not in plot(whole).caption
     with pytest.raises(ResultError, match="above_linear_p_corrected"):
         plot(_without(result, "above_linear_p_corrected"))
-
-
-def test_a_contrast_stands_beside_its_controls_and_a_ceiling_that_is_called_none() -> None:
-    result = made.contrast_probe()
-    figure = plot(result)
-    assert _titles(figure) == ["held-out accuracy", "held-out contrast loss ↓"]
-    names = {"found without labels": "accuracy", "ceiling: fitted to the labels": "supervised"}
-    names |= {"first principal component": "first_component", "control: random directions": "control_random_direction"}
-    names |= {"control: random weights": "control_random_weights", "control: shuffled labels": "control_shuffled"}
-    assert {line.name for line in _lines(figure)} == set(names)
-    for words, name in names.items():
-        np.testing.assert_allclose(_lines(figure, words)[0].y, result.data[name].values)
-    for words, name in (("found without labels", "loss"), ("control: random weights", "control_random_weights_loss")):
-        accuracy, loss = _lines(figure, words)
-        np.testing.assert_allclose(loss.y, result.data[name].values)
-        assert (accuracy.yaxis, loss.yaxis) == ("y", "y2")
-    assert [(shape.y0, shape.yref) for shape in figure.plotly.layout.shapes] == [(0.52, "y"), (0.2, "y2")]
-    with pytest.raises(ResultError, match="supervised_low"):
-        plot(_without(result, "supervised_low"))
-
-
-def test_a_contrast_is_filled_only_where_it_is_above_random_directions_for_certain() -> None:
-    figure = plot(made.contrast_probe())
-    symbols = list(_lines(figure, "found without labels")[0].marker.symbol)
-    assert symbols == ["circle-open", "circle-open", "circle-open", "circle"]
-    assert "Filled: 1 of 4 layers." in figure.caption
 
 
 @pytest.mark.parametrize("kind", made.PROBE_MAKERS)

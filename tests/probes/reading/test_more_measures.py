@@ -70,7 +70,7 @@ def test_several_labels_equal_scikit_learn():
     rng = np.random.default_rng(0)
     p = rng.random((120, 3)).round(1)
     truth = rng.random((120, 3)) < p
-    found = multilabel_measures(LabelPredictions(p, truth), GROUPS)
+    found = multilabel_measures([LabelPredictions(p, truth)], GROUPS)
     answers = p > 0.5
     clipped = np.clip(p, np.finfo(float).eps, 1 - np.finfo(float).eps)
     wanted = {
@@ -90,7 +90,7 @@ def test_several_labels_equal_scikit_learn():
 def test_several_labels_by_hand():
     p = np.array([[0.9, 0.2], [0.6, 0.8], [0.3, 0.4]])
     truth = np.array([[True, False], [False, True], [True, True]])
-    found = multilabel_measures(LabelPredictions(p, truth), np.arange(3)).sel(end="value")
+    found = multilabel_measures([LabelPredictions(p, truth)], np.arange(3)).sel(end="value")
     assert float(found.sel(measure="accuracy")) == pytest.approx(3 / 6)
     assert float(found.sel(measure="exact_match")) == pytest.approx(1 / 3)
     # First label: one of two answered, one of two had. Second: one answered, of two had: 2 * 1 / 3.
