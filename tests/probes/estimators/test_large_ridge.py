@@ -89,3 +89,16 @@ def test_each_target_has_a_penalty_of_its_own():
     assert both[0].alpha_ < both[1].alpha_
     for fitted, target in zip(both, (clean, noise), strict=True):
         np.testing.assert_allclose(fitted.coef_, LargeRidgeProbe(alpha=None).fit(X, target).coef_, atol=1e-10)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_penalty_has_the_lowest_generalised_error_written_out(seed):
+    """n RSS / (n - trace of the hat matrix)^2, the mean fitted among the rest."""
+    rng = np.random.default_rng(seed)
+    X = StandardScaler().fit_transform(rng.normal(size=(10, 4)))
+    y = X[:, 0] + rng.normal(size=10)
+    errors = []
+    for penalty in PENALTIES * 10:
+        hat = 0.1 + X @ np.linalg.inv(X.T @ X + penalty * np.eye(4)) @ X.T
+        errors.append(10 * ((y - hat @ y) ** 2).sum() / (10 - np.trace(hat)) ** 2)
+    assert LargeRidgeProbe(alpha=None).fit(X, y).alpha_ == pytest.approx((PENALTIES * 10)[np.argmin(errors)])
