@@ -126,32 +126,34 @@ def test_the_order_of_words_finds_trees_that_follow_it():
                 assert found[f"control_linear_{measure}"].values == pytest.approx(1)
                 assert (found[measure] < 1).all()
         assert (found["above_linear"] < 0).all()
+        # Nothing but noise is fitted, so that only this control is told apart from the probe.
+        assert (found["above_linear_p_corrected"] < 0.01).all()
+        assert (found["above_shuffled_p_corrected"] > 0.05).all()
+        assert (found["above_random_weights_p_corrected"] > 0.05).all()
 
 
 def test_no_sentence_is_predicted_by_a_probe_that_saw_its_group(data, control):
-    seen = []
+    """Each vector begins with the number of its group, in the activations and in the control."""
+    predicted = []
 
     class Spy(TreeDistanceProbe):
         def fit(self, X, y):
-            self.fitted_to = {words.tobytes() for words in X}
+            self.fitted_to = {words[0, 0] for words in X}
             return super().fit(X, y)
 
         def predict(self, X):
-            seen.append(len(X))
-            assert not self.fitted_to & {words.tobytes() for words in X}
+            predicted.extend(words[0, 0] for words in X)
+            assert not self.fitted_to & {words[0, 0] for words in X}
             return super().predict(X)
 
-    groups = np.arange(N_SENTENCES) // 2
-    grouped = replace(data, X=data.X[:1], groups=groups, layers=(0,))
-    twins = grouped.X.copy()
-    # Sentences of one group that are the very same: a split inside the group would be caught above.
-    lengths = data.trees.lengths
-    same = next(place for place in range(0, N_SENTENCES, 2) if lengths[place] == lengths[place + 1])
-    twins[:, data.trees.words(same)] = twins[:, data.trees.words(same + 1)]
-    settings = Spy(rank=2, n_epochs=1)
-    result = probe_trees(replace(grouped, X=twins), control[:1], MADE_BY, probe=settings, n_splits=3)
-    assert sum(seen) == 3 * N_SENTENCES, "the probe and two controls predict each sentence once"
-    assert result.notes["n_groups"] == N_SENTENCES // 2
+    groups = np.arange(N_SENTENCES) // 4
+    X, other = data.X[:1].copy(), control[:1].copy()
+    X[0, :, 0] = other[0, :, 0] = groups[data.trees.sentences]
+    grouped = replace(data, X=X, groups=groups, layers=(0,))
+    result = probe_trees(grouped, other, MADE_BY, probe=Spy(rank=2, n_epochs=1), n_splits=3)
+    # The probe and two controls predict each sentence once.
+    assert sorted(predicted) == sorted(groups.tolist() * 3)
+    assert result.notes["n_groups"] == N_SENTENCES // 4
 
 
 def test_the_seed_makes_it_again(data, control):
