@@ -83,10 +83,10 @@ def contrast_by_layer(
     check_control(pairs.samples, flat(control_activations))
     plan, layers = _Plan.of(pairs, probe, n_splits, seed), []
     # Fits this small are slower on several threads, and a hundred times slower where the cores are shared.
-    with threadpool_limits(1):
-        stacks = list(zip(pairs.X, control_activations, strict=True))
-        for X, control in tqdm(stacks, desc="contrast", unit="layer", leave=False, delay=2):
+    with threadpool_limits(1), tqdm(total=len(pairs.X), desc="contrast", unit="layer", leave=False, delay=2) as bar:
+        for X, control in zip(pairs.X, control_activations, strict=True):
             layers.append(_tell_layer(plan, X.astype(np.float64), control.astype(np.float64)))
+            bar.update()
     return Result(
         kind="contrast_probe",
         data=xr.Dataset(_variables(pairs, layers, seed), {"layer": list(pairs.layers)}),
