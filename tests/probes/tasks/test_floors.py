@@ -47,7 +47,9 @@ def test_it_is_made_of_its_parts(tiny, task):
     """Two texts to a group, uneven classes, and a seed: every number and interval is that of a plain loop."""
     kept = (task.labels == "en") | (np.arange(len(task.labels)) % 3 > 0)
     fields = [getattr(task, name)[kept] for name in ("prompts", "positions", "labels", "groups")]
-    given = ProbeTask(task.batch, *fields[:3], fields[3] // 2)
+    rows = task.batch.tokens.copy()
+    rows[fields[0][0], fields[1][0]] = np.setdiff1d(np.arange(rows.max()), rows)[0]  # a token that stands there alone
+    given = ProbeTask(replace(task.batch, tokens=rows), *fields[:3], fields[3] // 2)
     found = input_floor(tiny, given, probe=LogisticProbe(C=1.0), n_splits=4, seed=2)
     X = capture_samples(tiny, given, [Site(0, "resid_pre")])[0].astype(np.float64)
     tokens = given.batch.tokens[given.prompts, given.positions]
@@ -66,6 +68,7 @@ def test_it_is_made_of_its_parts(tiny, task):
     assert found.notes["n_groups"] == len(np.unique(given.groups)) < len(np.unique(given.prompts))
     folds = group_folds(given.labels, given.groups, n_splits=4, seed=2)
     unseen = sum(token not in tokens[fold.train] for fold in folds for token in tokens[fold.test])
+    assert unseen > 0
     assert found.notes["unseen_tokens"] == pytest.approx(unseen / len(tokens))
     assert found.notes["n_tokens"] == len(set(tokens.tolist()))
 

@@ -71,3 +71,10 @@ def test_a_text_without_tokens_is_refused(tmp_path):
     path = write(tmp_path / "task.csv", "text,label", [*ROWS, "silent,odd"])
     with pytest.raises(InputError, match="row 13: the text has no tokens"):
         read_task(path, lambda text: letters(text.replace("silent", "")))
+
+
+@pytest.mark.parametrize(("label", "words"), [("inf", "is not finite"), ("many", "is no number")])
+def test_a_label_that_is_no_amount_is_named_with_its_row(tmp_path, label, words):
+    path = write(tmp_path / "task.csv", "text,label", [*(f"text {n},{n}" for n in range(12)), f"more,{label}"])
+    with pytest.raises(InputError, match=f"row 13: the label '{label}' {words}"):
+        read_task(path, letters, n_classes=2)
