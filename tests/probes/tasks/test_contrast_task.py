@@ -155,6 +155,7 @@ def test_a_search_in_a_model_stands_beside_its_controls(model, control, reader):
     assert result.data["layer"].values.tolist() == [-1, 0, 1, 2, 3]
     assert result.notes["sites"][:2] == ["L0 resid_pre", "L0 resid_post"]
     assert (result.notes["n_samples"], result.notes["n_groups"], result.notes["n_prompts"]) == (38, 19, 76)
+    assert result.notes["templates"] == ["en was/were"]
     first = result.data.sel(layer=-1)
     # The verb alone is known there, and each form comes with both numbers.
     for name in ("accuracy", "supervised", "first_component", "control_random_direction", "control_random_weights"):
