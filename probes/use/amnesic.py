@@ -123,7 +123,7 @@ def amnesic_probe(
         baselines={answer.name: float(plain.mean())},
         notes=notes_on(task, answer, _CONTROL.format(n_random=n_random))
         | {
-            "n_samples": len(task.labels),
+            "n_positions": len(task.labels),
             "erased_by": {str(site): eraser.how for site, eraser in zip(sites, erasers, strict=True)},
         },
     )

@@ -94,7 +94,7 @@ def label_swap(
         method=_METHOD,
         provenance=provenance_on(model, task, call, seed=seed),
         baselines={answer.name: float(plain.mean())},
-        notes=notes_on(task, answer, _CONTROL.format(n_random=n_random)) | {"n_samples": len(task.labels)},
+        notes=notes_on(task, answer, _CONTROL.format(n_random=n_random)) | {"n_positions": len(task.labels)},
     )
 
 

@@ -9,6 +9,7 @@ import torch
 from interp.errors import InputError, ResultError, SiteError
 from interp.models import encode, load_model
 from interp.models.compiled import compiled_prompts
+from interp.plots import plot
 from interp.prompts import PromptSet
 from interp.results import Result
 from interp.run import Where, forward
@@ -139,6 +140,7 @@ def test_it_says_what_its_control_is_and_can_be_kept(used, tmp_path):
     for word in ("random directions", "reinjected", "everything"):
         assert word in used.notes["control"]
     assert used.notes["n_prompts"] == N
+    assert f"Mean over {N} prompts." in plot(used).caption
     assert "logit" in used.unit
     for name in ("effect", "control", "above_control", "restored"):
         assert (used.data[f"{name}_low"] <= used.data[name]).all()
