@@ -93,3 +93,12 @@ def test_refusals():
     rows = LabelledActivations(X, np.stack([NUMBERS, -NUMBERS], 1), GROUPS, label_kind="continuous")
     with pytest.raises(InputError, match="probe them one by one"):
         probe_measures(rows, CONTROL, provenance())
+
+
+def test_random_directions_are_of_the_activations_themselves(numbers):
+    drawn = np.random.default_rng(0).normal(size=(5, WIDTH, 1))
+    pipeline = make_pipeline(StandardScaler(), Ridge(alpha=1.0))
+    found = [cross_val_predict(pipeline, X[1] @ one, NUMBERS, groups=GROUPS, cv=FOLDS) for one in drawn]
+    wanted = np.mean([r2_score(NUMBERS, each) for each in found])
+    assert numbers.data["control_random_direction_r2"].values[1] == pytest.approx(wanted, abs=1e-9)
+    assert wanted > 0.05
