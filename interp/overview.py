@@ -42,9 +42,11 @@ class FirstLook:
 def load_controls(name: str, n: int, *, dtype: str = "float32", device: str = "cpu") -> Iterator[Model]:
     """Load the same architecture with random weights `n` times, one model at a time, each from another seed."""
     plain = name.removeprefix("random:")
-    for seed in tqdm(range(n), desc="random-weights controls", leave=False, delay=2, disable=n < 2):
-        # Seed 0 is what random:NAME itself gives, which may be the very model under study.
-        yield load_model(f"random:{plain}", dtype=dtype, device=device, seed=seed + 1)
+    with tqdm(total=n, desc="random-weights controls", leave=False, delay=2, disable=n < 2) as bar:
+        for seed in range(n):
+            # Seed 0 is what random:NAME itself gives, which may be the very model under study.
+            yield load_model(f"random:{plain}", dtype=dtype, device=device, seed=seed + 1)
+            bar.update()
 
 
 def default_prompts(model: Model, *, n_prompts: int = 16, seed: int = 0) -> PromptSet:

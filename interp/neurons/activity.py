@@ -106,9 +106,11 @@ def text_activity(model: Model, rows: Rows) -> TextActivity:
     languages, gated = languages_of(rows), fires_before_gate(model)
     taken: list[_Taken] = []
     language: list[int] = []
-    for part in tqdm(parts(stream_rows(model, rows)), desc="read neurons", unit="pass", leave=False, delay=2):
-        language += [_one_language(row) for row in part.rows]
-        taken.append(_taken(model, part, gated))
+    with tqdm(desc="read neurons", unit="pass", leave=False, delay=2) as bar:
+        for part in parts(stream_rows(model, rows)):
+            language += [_one_language(row) for row in part.rows]
+            taken.append(_taken(model, part, gated))
+            bar.update()
     texts = [row for each in taken for row in each.part.rows]
     mean, fires = (np.concatenate([getattr(each, name) for each in taken]) for name in ("mean", "fires"))
     if not np.isfinite(mean).all():

@@ -42,9 +42,12 @@ def capture_batches(
     wholes = check_capture(model, sites)
     rows = rows_per_batch or _rows_per_batch(estimate_bytes(model, batch, wholes) // len(batch))
     starts = range(0, len(batch), rows)
-    for start in tqdm(starts, desc="capture", unit="batch", leave=False, delay=2, disable=len(starts) < 2):
-        part = slice(start, start + rows)
-        yield part, _capture_once(model, batch[part], wholes)
+    hidden = len(starts) < 2
+    with tqdm(total=len(starts), desc="capture", unit="batch", leave=False, delay=2, disable=hidden) as bar:
+        for start in starts:
+            part = slice(start, start + rows)
+            yield part, _capture_once(model, batch[part], wholes)
+            bar.update()
 
 
 def capture(

@@ -145,7 +145,10 @@ def rows_at_once(model: Model, batch: TokenBatch) -> int:
 def _parts(model: Model, batch: TokenBatch) -> Iterator[Part]:
     rows = rows_at_once(model, batch)
     starts = range(0, len(batch), rows)
-    for start in tqdm(starts, desc="sinks", unit="batch", leave=False, delay=2, disable=len(starts) < 2):
-        chosen = batch[start : start + rows]
-        longest = int(chosen.lengths.max())
-        yield Part(slice(start, start + rows), TokenBatch(chosen.tokens[:, :longest], chosen.mask[:, :longest]))
+    hidden = len(starts) < 2
+    with tqdm(total=len(starts), desc="sinks", unit="batch", leave=False, delay=2, disable=hidden) as bar:
+        for start in starts:
+            chosen = batch[start : start + rows]
+            longest = int(chosen.lengths.max())
+            yield Part(slice(start, start + rows), TokenBatch(chosen.tokens[:, :longest], chosen.mask[:, :longest]))
+            bar.update()
