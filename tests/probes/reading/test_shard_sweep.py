@@ -247,6 +247,7 @@ def test_a_task_is_captured_to_disk_as_into_memory(tiny, tmp_path):
     assert shards.cell(1, "z").shape == (len(order), tiny.cfg.n_heads * tiny.cfg.d_head)
     np.testing.assert_array_equal(shards.labels, task.labels[order])
     np.testing.assert_array_equal(shards.groups, task.groups[order])
+    np.testing.assert_array_equal(shards.positions, task.positions[order])
     found = probe_shards(shards)
     # The two languages share no word, so the tokens themselves tell them apart.
     assert float(found.data["accuracy"].sel(site="resid_pre", layer=0)) > 0.8

@@ -169,3 +169,25 @@ def test_the_manifest_says_what_lies_there(tmp_path):
     assert told["layers"] == [0, 1]
     assert told["kinds"] == ["resid_post", "mlp_out"]
     assert (told["n_samples"], told["dtype"], told["widths"]) == (N, "float32", [4, 5, 6])
+
+
+def test_positions_come_with_every_batch_or_with_none(tmp_path):
+    positions = np.arange(N) % 3
+    with ShardWriter(tmp_path / "with", SITES, MADE_BY) as writer:
+        for part in (slice(0, 6), slice(6, N)):
+            writer.write({site: x[part] for site, x in X.items()}, LABELS[part], GROUPS[part], positions[part])
+    assert ShardedActivations.open(tmp_path / "with").positions.tolist() == positions.tolist()
+    assert write(tmp_path / "without").positions is None
+    with ShardWriter(tmp_path / "checked", SITES, MADE_BY) as writer:
+        with pytest.raises(InputError, match="11 positions for 12 samples"):
+            writer.write(X, LABELS, GROUPS, positions[1:])
+        writer.write(X, LABELS, GROUPS, positions)
+        with pytest.raises(InputError, match="with every batch, or with none"):
+            writer.write(X, LABELS, GROUPS)
+    with ShardWriter(tmp_path / "other", SITES, MADE_BY) as writer:
+        writer.write(X, LABELS, GROUPS)
+        with pytest.raises(InputError, match="with every batch, or with none"):
+            writer.write(X, LABELS, GROUPS, positions)
+    np.save(tmp_path / "with" / "positions.npy", positions[::-1])
+    with pytest.raises(InputError, match="changed since"):
+        ShardedActivations.open(tmp_path / "with")
