@@ -48,6 +48,9 @@ from probes.samples.tree_activations import TreeActivations as TreeActivations
 from probes.samples.trees import TreeLabels as TreeLabels
 from probes.samples.trees import tree_depths as tree_depths
 from probes.samples.trees import tree_distances as tree_distances
+from probes.tasks.captured import Captured as Captured
+from probes.tasks.captured import capture_labelled as capture_labelled
+from probes.tasks.captured import sample_contexts as sample_contexts
 from probes.tasks.contrast_task import ContrastTask as ContrastTask
 from probes.tasks.contrast_task import agreement_contrast_task as agreement_contrast_task
 from probes.tasks.contrast_task import contrast_probe as contrast_probe
@@ -61,9 +64,9 @@ from probes.tasks.ready_tasks import switched_texts as switched_texts
 from probes.tasks.shard_writer import ShardWriter as ShardWriter
 from probes.tasks.shard_writer import capture_shards as capture_shards
 from probes.tasks.site_sweep import probe_sites as probe_sites
+from probes.tasks.site_sweep import probe_task as probe_task
 from probes.tasks.structural_probe import structural_probe as structural_probe
 from probes.tasks.task import ProbeTask as ProbeTask
-from probes.tasks.task import probe_task as probe_task
 from probes.tasks.task_file import read_task as read_task
 from probes.tasks.task_sources import text_language_task as text_language_task
 from probes.tasks.task_sources import token_language_task as token_language_task

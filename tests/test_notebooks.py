@@ -20,8 +20,9 @@ SOURCES = sorted((ROOT / "notebooks").glob("*.py"))
 FIRST_LOOK = ROOT / "notebooks" / "01_first_look.py"
 SINKS = ROOT / "notebooks" / "02_attention_sinks.py"
 SWITCHING = ROOT / "notebooks" / "03_code_switching.py"
+PROBES = ROOT / "notebooks" / "04_probes.py"
 N_FIGURES, N_PLOTLY = 5, 4
-N_SINK_FIGURES, N_SWITCHING_FIGURES = 5, 8
+N_SINK_FIGURES, N_SWITCHING_FIGURES, N_PROBE_FIGURES = 5, 8, 7
 MOST_LINES = 15
 WATCH = """
 import os, sys
@@ -105,6 +106,11 @@ def sinks(offline_kernel: tuple[str, Path], tmp_path_factory: pytest.TempPathFac
 @pytest.fixture(scope="module")
 def switching(offline_kernel: tuple[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Executed:
     return _execute(SWITCHING, offline_kernel, tmp_path_factory.mktemp("switching"))
+
+
+@pytest.fixture(scope="module")
+def probing(offline_kernel: tuple[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Executed:
+    return _execute(PROBES, offline_kernel, tmp_path_factory.mktemp("probing"))
 
 
 @pytest.fixture(scope="module")
@@ -225,8 +231,26 @@ def test_what_the_notebook_on_switching_says_holds(switching: Executed) -> None:
 
 
 @pytest.mark.slow
+def test_what_the_notebook_on_probes_says_holds(probing: Executed) -> None:
+    """Erasing the language moves what the model says more than random erasures do, and its label undoes that."""
+    assert [output.evalue for output in probing.outputs if output.output_type == "error"] == []
+    assert not probing.asked_network.exists()
+    assert len(probing.figures) == N_PROBE_FIGURES
+    table = next(data["text/plain"] for data in probing.shown if "above_control" in data["text/plain"])
+    rows = [line.split()[2:] for line in table.splitlines()[2:]]
+    assert len(rows) == 3
+    for effect, control, above, reinjected, p in (map(float, row) for row in rows):
+        assert above > 0.1 > 4 * control
+        assert reinjected < effect / 3
+        assert p < 0.01
+
+
+@pytest.mark.slow
 @pytest.mark.browser
-@pytest.mark.parametrize(("notebook", "n_figures"), [("sinks", N_SINK_FIGURES), ("switching", N_SWITCHING_FIGURES)])
+@pytest.mark.parametrize(
+    ("notebook", "n_figures"),
+    [("sinks", N_SINK_FIGURES), ("switching", N_SWITCHING_FIGURES), ("probing", N_PROBE_FIGURES)],
+)
 def test_its_figures_draw_in_a_browser(
     notebook: str, n_figures: int, request: pytest.FixtureRequest, browser: Browser, tmp_path: Path
 ) -> None:

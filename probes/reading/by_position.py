@@ -10,7 +10,6 @@ from interp.results import Provenance, Result
 from probes.reading.cell_readers import FLOORS, LargeProbe, reader_of
 from probes.reading.cell_sweep import sweep_cells
 from probes.reading.portions import SweepPlan, by_position
-from probes.reading.shard_sweep import CONTROL
 from probes.samples.data import LabelledActivations
 
 _METHOD = (
@@ -72,7 +71,7 @@ def probe_by_position(
         method=_METHOD.format(reader=reader.method[0].lower() + reader.method[1:], folds=plan.in_words),
         provenance=provenance,
         notes={
-            "control": CONTROL.format(n_shuffles=plan.n_shuffles) + FLOORS[reader.floor],
+            "control": plan.control + FLOORS[reader.floor],
             "n_samples": len(positions),
             "n_groups": len(np.unique(data.groups)),
         },

@@ -61,6 +61,13 @@ class SweepPlan:
         folds = f"in {self.n_splits} folds split by group, each sample predicted once"
         return folds if self.all_folds else f"one {self.n_splits}th of the groups held out"
 
+    @property
+    def control(self) -> str:
+        """What the shuffled control is, to be followed by the floor."""
+        n = self.n_shuffles
+        drawn = "one permutation" if n == 1 else f"{n} permutations; the interval is of one"
+        return f"shuffled: the same probe on labels permuted between groups, on the same split ({drawn}); "
+
 
 @dataclass(frozen=True)
 class Portion:

@@ -23,10 +23,6 @@ _METHOD = (
     "anything, however small. A high number shows that the label can be read off linearly; it is not evidence that the "
     "model uses it."
 )
-CONTROL = (
-    "shuffled: the same probe on labels permuted between groups, on the same split ({n_shuffles} permutations; the "
-    "interval is of one); "
-)
 
 
 def probe_shards(
@@ -80,7 +76,7 @@ def probe_shards(
         ),
         provenance=replace(shards.provenance, seed=plan.seed, call=f"probe_shards({plan}, {probe=})"),
         notes={
-            "control": CONTROL.format(n_shuffles=plan.n_shuffles) + FLOORS[reader.floor],
+            "control": plan.control + FLOORS[reader.floor],
             "n_samples": len(shards),
             "n_tested": sum(len(each.tested) for each in portions.values()),
             "n_groups": len(np.unique(shards.groups)),

@@ -1,9 +1,10 @@
-"""Probes of a task over layers and kinds of site in one call, captured once."""
+"""Probes of a task over layers, and over kinds of site and positions in one call, captured once."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
@@ -12,13 +13,59 @@ from interp.models import facts
 from interp.results import Result
 from interp.sites import OUTPUT_KINDS, RESIDUAL_KINDS, Site
 from interp.types import Model
+from probes.reading.by_layer import probe_by_layer
 from probes.reading.cell_readers import LargeProbe
+from probes.reading.measures_by_layer import probe_measures
 from probes.reading.portions import SweepPlan
 from probes.reading.shard_sweep import probe_shards
+from probes.samples.labels import are_classes
+from probes.tasks.captured import capture_labelled
 from probes.tasks.shard_writer import capture_shards
-from probes.tasks.task import ProbeTask
+from probes.tasks.task import ProbeTask, capture_samples
 
 _CONTROL = "; random weights: the same probe on the same samples in the same architecture with random weights"
+
+
+def probe_task(
+    model: Model, control_model: Model, task: ProbeTask, *, site_kind: str = "resid_post", seed: int = 0
+) -> Result:
+    """Measure from which layer on the labels of a task can be read off linearly.
+
+    Captures the labelled positions only, in both models, and fits one probe per layer: classes by `probe_by_layer`,
+    numbers and several labels to a sample by `probe_measures`. For `resid_post`, what enters the first block stands
+    first, as layer -1: it shows what the token itself gives away.
+
+    Args:
+        model: The model to probe.
+        control_model: The same architecture with random weights.
+        task: Labelled positions.
+        site_kind: Which activation of each layer: a residual stream, `attn_out` or `mlp_out`.
+        seed: Decides folds, permutations and resamples.
+
+    Returns:
+        Accuracy, or all measures of numbers or several labels, by layer with controls.
+
+    Raises:
+        InputError: a kind of site that is no vector per position, or anything `probe_by_layer` refuses.
+        SiteError: a site that the model lacks.
+        PromptError: prompts that do not fit the model.
+    """
+    got = capture_labelled(model, task, site_kind=site_kind)
+    control = capture_samples(control_model, task, list(got.sites))
+    made_by = replace(
+        got.provenance, call=f"probe_task({task.what!r}, site_kind={site_kind!r}, seed={seed})", seed=seed
+    )
+    measure = probe_by_layer if are_classes(task.labels) else probe_measures
+    result = measure(got.data, control, made_by, seed=seed)
+    notes: dict[str, Any] = {
+        "what": task.what,
+        "sites": [str(site) for site in got.sites],
+        "n_prompts": len(task.batch),
+    }
+    if task.label_names:
+        shares = task.labels.mean(0).round(4).tolist()
+        notes["label_shares"] = dict(zip(task.label_names, shares, strict=True))
+    return replace(result, notes=result.notes | notes)
 
 
 def probe_sites(

@@ -1,21 +1,16 @@
 """A probing task on prompts: which positions carry which label, and the captures it needs."""
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
 from interp.errors import InputError
-from interp.models import facts, provenance
 from interp.prompts import TokenBatch
-from interp.results import Result
 from interp.run import capture_batches
 from interp.sites import OUTPUT_KINDS, RESIDUAL_KINDS, Site
 from interp.types import Model
-from probes.reading.by_layer import probe_by_layer
-from probes.reading.measures_by_layer import probe_measures
-from probes.samples.data import Groups, LabelledActivations, Rows
+from probes.samples.data import Groups, Rows
 from probes.samples.labels import AnyLabels, LabelKind, are_classes, check_labels_of
 from probes.tasks.wide import wide
 
@@ -107,54 +102,6 @@ class ProbeTask:
                     "what it was fitted to. "
                     "Drop one, or put them in one group."
                 )
-
-
-def probe_task(
-    model: Model, control_model: Model, task: ProbeTask, *, site_kind: str = "resid_post", seed: int = 0
-) -> Result:
-    """Measure from which layer on the labels of a task can be read off linearly.
-
-    Captures the labelled positions only, in both models, and fits one probe per layer: classes by `probe_by_layer`,
-    numbers and several labels to a sample by `probe_measures`. For `resid_post`, what enters
-    the first block stands first, as layer -1: it shows what the token itself gives away.
-
-    Args:
-        model: The model to probe.
-        control_model: The same architecture with random weights.
-        task: Labelled positions.
-        site_kind: Which activation of each layer: a residual stream, `attn_out` or `mlp_out`.
-        seed: Decides folds, permutations and resamples.
-
-    Returns:
-        Accuracy, or all measures of numbers or several labels, by layer with controls.
-
-    Raises:
-        InputError: a kind of site that is no vector per position, or anything `probe_by_layer` refuses.
-        SiteError: a site that the model lacks.
-        PromptError: prompts that do not fit the model.
-    """
-    sites = sites_by_layer(facts(model).n_layers, site_kind)
-    data = LabelledActivations(
-        capture_samples(model, task, list(sites.values())), task.labels, task.groups, tuple(sites), task.label_kind
-    )
-    control = capture_samples(control_model, task, list(sites.values()))
-    made_by = provenance(
-        model,
-        tokens=[task.batch.tokens, task.batch.mask, task.prompts, task.positions],
-        call=f"probe_task({task.what!r}, site_kind={site_kind!r}, seed={seed})",
-        seed=seed,
-    )
-    measure = probe_by_layer if are_classes(task.labels) else probe_measures
-    result = measure(data, control, made_by, seed=seed)
-    notes: dict[str, Any] = {
-        "what": task.what,
-        "sites": [str(site) for site in sites.values()],
-        "n_prompts": len(task.batch),
-    }
-    if task.label_names:
-        shares = task.labels.mean(0).round(4).tolist()
-        notes["label_shares"] = dict(zip(task.label_names, shares, strict=True))
-    return replace(result, notes=result.notes | notes)
 
 
 def capture_samples(model: Model, task: ProbeTask, sites: list[Site]) -> Float[np.ndarray, "layer sample d_model"]:

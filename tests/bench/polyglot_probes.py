@@ -43,8 +43,9 @@ from probes.tasks.ready_tasks import (
     subject_number_task,
     switched_texts,
 )
+from probes.tasks.site_sweep import probe_task
 from probes.tasks.structural_probe import structural_probe
-from probes.tasks.task import ProbeTask, capture_samples, probe_task
+from probes.tasks.task import ProbeTask, capture_samples
 from probes.tasks.task_sources import text_language_task, token_language_task
 from probes.tasks.treebank import read_trees
 from probes.use.amnesic import N_RANDOM, amnesic_probe

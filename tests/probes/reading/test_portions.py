@@ -66,3 +66,5 @@ def test_plans():
     assert SweepPlan(n_bins=4).positions
     assert not SweepPlan().positions
     assert "one 4th of the groups" in SweepPlan(n_splits=4, all_folds=False).in_words
+    assert "(one permutation)" in SweepPlan(n_shuffles=1).control
+    assert "(4 permutations; the interval is of one)" in SweepPlan(n_shuffles=4).control
