@@ -21,11 +21,11 @@ _HOW_TO_READ = (
     "Left, the solid line is how often the most consistent contrast of pairs, found without labels, is right on pairs "
     "that it was not fitted to; labels decide its sign alone. It speaks for the search where it is clear of random "
     "directions, whose sign is decided the same way (filled: corrected p below 0.05), and for the model where it is "
-    "clear of random weights, too. The ceiling, a probe fitted to the labels, is no control: where it is high and the "
-    "solid line is not, the label can be read but another contrast stands out. Where the first principal component "
-    "does as well, consistency adds nothing. The thin line across is the majority's answer. Right, the contrast loss "
-    "of held-out pairs: 0 is consistent and sure, the thin line what is reached without looking; above it, the "
-    "direction was learnt by heart. None of this shows that the model uses the label."
+    "clear of random weights, too; the thin line across is the majority's answer. Where the first principal component "
+    "does as well, consistency adds nothing, and where the ceiling, a probe fitted to the labels and no control, is "
+    "high and the solid line is not, another contrast stands out. Right, the contrast loss of held-out pairs: 0 is "
+    "consistent and sure, the thin line what is reached without looking, and above it the direction was learnt by "
+    "heart. None of this shows that the model uses the label."
 )
 
 
