@@ -2,8 +2,8 @@
 
 from interp.plots import contract
 from interp.plots.figure import Figure
-from interp.plots.line_panels import Panel, draw_panels, embed_in_words, over_layers, picture_panels, read_curve
-from interp.plots.png import encode_png
+from interp.plots.layer_panels import Words, layer_figure
+from interp.plots.line_panels import Panel, read_curve
 from interp.results import Result
 
 _LINES = {
@@ -37,7 +37,7 @@ def plot_contrast_probe(result: Result) -> Figure:
     """
     drawn = [f"{name}{end}" for name in (*_LINES, *_LOSSES) for end in ("", "_low", "_high")]
     contract.check_drawable(result, [*drawn, "above_random_direction", "p_corrected", "control_majority"])
-    data, layers = result.data, contract.layer_numbers(result)
+    data = result.data
     stands = (data["above_random_direction"].values > 0) & (data["p_corrected"].values < contract.ALPHA)
     told = [read_curve(data, name, words, stands if name == "accuracy" else None) for name, words in _LINES.items()]
     losses = [read_curve(data, name, _LINES[line]) for name, line in _LOSSES.items()]
@@ -45,18 +45,10 @@ def plot_contrast_probe(result: Result) -> Figure:
         Panel("held-out accuracy", told, "share of pairs", (0.0, 1.0), float(data["control_majority"].max())),
         Panel("held-out contrast loss ↓", losses, "loss", level=_KNOWS_NOTHING),
     ]
-    across, what = over_layers(layers), result.notes.get("what")
-    return Figure(
-        title="Contrast-consistent search" + ("" if what is None else f": {what}"),
-        how_to_read=_HOW_TO_READ,
-        caption=contract.sentences(
-            contract.unit_in_words(result),
-            contract.prompts_in_words(result),
-            f"Bands: 95 % interval. Filled: {int(stands.sum())} of {len(layers)} layers.",
-            embed_in_words(layers),
-            contract.baselines_in_words(result),
-        ),
-        control=contract.control_in_words(result, "random directions, random weights and shuffled labels"),
-        png=encode_png(picture_panels(panels, across)),
-        plotly=draw_panels(panels, across),
+    words = Words(
+        "Contrast-consistent search",
+        _HOW_TO_READ,
+        "random directions, random weights and shuffled labels",
+        contract.prompts_in_words(result),
     )
+    return layer_figure(result, panels, stands, words)

@@ -21,6 +21,7 @@ from interp.plots.line_panels import (
     read_curve,
 )
 from interp.plots.png import encode_png
+from interp.plots.probe_measures import OF_CLASSES
 from interp.results import Result
 
 _SHARE = (0.0, 1.0)
@@ -28,17 +29,6 @@ _MOST_LAYERS = 12
 """Learning curves drawn; of more layers, as many that lie evenly apart."""
 _PROBE, _SHUFFLED, _MAJORITY = "probe", "control: shuffled labels", "control: majority"
 _TASK, _CALIBRATED = "control: labels drawn by word", "control: if calibrated"
-_MEASURES = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "macro_f1": "macro F1",
-    "auroc": "AUROC",
-    "log_loss_nats": "log-loss in nats ↓",
-    "brier": "Brier score ↓",
-    "ece": "calibration error ↓",
-    "ece_adaptive": "adaptive calibration error ↓",
-}
-"""Title of each panel; those without an arrow are shares."""
 _LENGTH = (
     "The solid line is how many times shorter the labels can be coded by somebody who has that layer's activations and "
     "learns as samples come, with its 95 % interval; the dashed line is the same for labels shuffled between groups. "
@@ -132,7 +122,7 @@ def _quality(result: Result) -> _Drawn:
     data, panels = result.data, []
     above = data["accuracy"].values > data["control_majority_accuracy"].values
     stands = (data["p_corrected"].values < contract.ALPHA) & above
-    for name, title in _MEASURES.items():
+    for name, title in OF_CLASSES.items():
         curves = [read_curve(data, name, _PROBE, stands if name == "accuracy" else None)]
         for words, control in ((_SHUFFLED, "shuffled"), (_MAJORITY, "majority"), (_CALIBRATED, "calibrated")):
             if f"control_{control}_{name}" in data:
@@ -228,12 +218,12 @@ def _all(*names: str) -> list[str]:
     return [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
 
 
-_CONTROLS = [f"{name}_{measure}" for name in ("control_shuffled", "control_majority") for measure in _MEASURES]
+_CONTROLS = [f"{name}_{measure}" for name in ("control_shuffled", "control_majority") for measure in OF_CLASSES]
 _KINDS: dict[str, tuple[list[str], Callable[[Result], _Drawn]]] = {
     "description_length": (_all("compression", "control_shuffled_compression"), _description_length),
     "control_task": (_all("task_accuracy", "control_task_accuracy", "selectivity"), _control_task),
     "probe_quality": (
-        [*_all(*_MEASURES, "compression", "control_shuffled_compression"), *_CONTROLS, "p_corrected"],
+        [*_all(*OF_CLASSES, "compression", "control_shuffled_compression"), *_CONTROLS, "p_corrected"],
         _quality,
     ),
     "sample_efficiency": (

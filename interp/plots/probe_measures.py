@@ -2,16 +2,12 @@
 
 from interp.plots import contract
 from interp.plots.figure import Figure
-from interp.plots.line_panels import Panel, draw_panels, embed_in_words, over_layers, picture_panels, read_curve
-from interp.plots.png import encode_png
+from interp.plots.layer_panels import Words, layer_figure
+from interp.plots.line_panels import Panel, read_curve
 from interp.results import Result
 
-_MEASURES = {
-    "r2": "R squared",
-    "pearson": "Pearson's correlation",
-    "spearman": "Spearman's correlation",
+OF_CLASSES = {
     "accuracy": "accuracy",
-    "exact_match": "all labels right",
     "balanced_accuracy": "balanced accuracy",
     "macro_f1": "macro F1",
     "auroc": "AUROC",
@@ -20,6 +16,9 @@ _MEASURES = {
     "ece": "calibration error ↓",
     "ece_adaptive": "adaptive calibration error ↓",
 }
+"""Titles of the panels of a classifier; those without an arrow are shares."""
+_OF_NUMBERS = {"r2": "R squared", "pearson": "Pearson's correlation", "spearman": "Spearman's correlation"}
+_MEASURES = _OF_NUMBERS | OF_CLASSES | {"exact_match": "all labels right"}
 """Title of each panel, in the order of panels."""
 _CONTROLS = {
     "control_shuffled": "control: shuffled labels",
@@ -48,7 +47,7 @@ def plot_probe_measures(result: Result) -> Figure:
     data, names = result.data, [name for name in _MEASURES if name in result.data]
     drawn = [f"{name}{end}" for name in names or ["accuracy"] for end in ("", "_low", "_high")]
     contract.check_drawable(result, [*drawn, *(f"control_shuffled_{name}" for name in names), "p_corrected"])
-    first, layers = names[0], contract.layer_numbers(result)
+    first = names[0]
     above = data[first].values > data[f"control_shuffled_{first}"].values
     stands = (data["p_corrected"].values < contract.ALPHA) & above
     panels = []
@@ -57,18 +56,5 @@ def plot_probe_measures(result: Result) -> Figure:
         beside = {f"{control}_{name}": words for control, words in _CONTROLS.items()}
         curves += [read_curve(data, variable, words) for variable, words in beside.items() if variable in data]
         panels.append(Panel(_MEASURES[name], curves, level=0.0 if name in _NO_FLOOR else None))
-    across, what = over_layers(layers), result.notes.get("what")
-    return Figure(
-        title="Probe by layer" + ("" if what is None else f": {what}"),
-        how_to_read=_HOW_TO_READ,
-        caption=contract.sentences(
-            contract.unit_in_words(result),
-            contract.prompts_in_words(result),
-            f"Bands: 95 % interval. Filled in the first panel: {int(stands.sum())} of {len(layers)} layers.",
-            embed_in_words(layers),
-            contract.baselines_in_words(result),
-        ),
-        control=contract.control_in_words(result, "the same probe where there is nothing to learn"),
-        png=encode_png(picture_panels(panels, across)),
-        plotly=draw_panels(panels, across),
-    )
+    counted, control = contract.prompts_in_words(result), "the same probe where there is nothing to learn"
+    return layer_figure(result, panels, stands, Words("Probe by layer", _HOW_TO_READ, control, counted))

@@ -5,8 +5,8 @@ from jaxtyping import Bool
 
 from interp.plots import contract
 from interp.plots.figure import Figure
-from interp.plots.line_panels import Panel, draw_panels, embed_in_words, over_layers, picture_panels, read_curve
-from interp.plots.png import encode_png
+from interp.plots.layer_panels import Words, layer_figure
+from interp.plots.line_panels import Panel, read_curve
 from interp.results import Result
 
 _MEASURES = {"uuas": "edges found (UUAS)", "spearman": "Spearman correlation", "root_accuracy": "roots found"}
@@ -34,25 +34,12 @@ def plot_probe_trees(result: Result) -> Figure:
     """
     measures = [name for name in map(str, result.data.data_vars) if name in _MEASURES]
     contract.check_drawable(result, _needed(measures or ["uuas"]))
-    layers, stands = contract.layer_numbers(result), _stands(result)
+    stands = _stands(result)
     panels = [_panel(result, name, stands if name == measures[0] else None) for name in measures]
-    across, what = over_layers(layers), result.notes.get("what")
-    return Figure(
-        title="Structural probe" if what is None else f"Structural probe: {what}",
-        how_to_read=_HOW_TO_READ,
-        caption=contract.sentences(
-            contract.unit_in_words(result),
-            _sentences_in_words(result),
-            f"Rank of the map: {result.notes['rank']}." if "rank" in result.notes else "",
-            "Bands: 95 % interval.",
-            f"Filled in the first panel: {stands.sum()} of {len(layers)} layers.",
-            embed_in_words(layers),
-            contract.baselines_in_words(result),
-        ),
-        control=contract.control_in_words(result, "the same where there is nothing of the model to find"),
-        png=encode_png(picture_panels(panels, across)),
-        plotly=draw_panels(panels, across),
+    words = Words(
+        "Structural probe", _HOW_TO_READ, "the same where there is nothing of the model to find", _counted(result)
     )
+    return layer_figure(result, panels, stands, words)
 
 
 def _panel(result: Result, name: str, filled: Bool[np.ndarray, " layer"] | None) -> Panel:
@@ -71,7 +58,7 @@ def _stands(result: Result) -> Bool[np.ndarray, " layer"]:
     return np.all(above, axis=0)
 
 
-def _sentences_in_words(result: Result) -> str:
+def _counted(result: Result) -> str:
     """Say what the numbers come from and what was left out, as far as the result knows."""
     words, sentences = result.notes.get("n_words"), result.notes.get("n_sentences")
     dropped = {why: count for why, count in result.notes.get("dropped", {}).items() if count}
@@ -79,6 +66,7 @@ def _sentences_in_words(result: Result) -> str:
     return contract.sentences(
         "" if sentences is None else f"From {words} words of {sentences} sentences.",
         f"Sentences left out: {reasons}." if dropped else "",
+        f"Rank of the map: {result.notes['rank']}." if "rank" in result.notes else "",
     )
 
 

@@ -49,8 +49,12 @@ class CellReader(ABC):
     """Name of what needs no look at the activations."""
     measures: Mapping[str, Callable[[Any], Measure]]
     """All measures, by name."""
-    method: str
+    fits: str
     """What is fitted, to begin a sentence."""
+
+    def __init__(self, probe: LargeProbe) -> None:
+        self.probe: Any = probe
+        self.method = f"{self.fits} ({probe.penalty_in_words})"
 
     @abstractmethod
     def predict(self, X: Samples, labellings: Sequence[AnyLabels], fold: Fold) -> Raw:
@@ -86,11 +90,7 @@ class ClassReader(CellReader):
 
     measure, unit = "accuracy", "accuracy (share of held-out samples)"
     sign, floor = "A larger number means that more held-out samples are predicted right.", MAJORITY
-    measures = CLASSIFICATION
-
-    def __init__(self, probe: LargeLogisticProbe) -> None:
-        self.probe = probe
-        self.method = f"Multinomial logistic regression ({probe.penalty_in_words})"
+    measures, fits = CLASSIFICATION, "Multinomial logistic regression"
 
     def predict(self, X: Samples, labellings: Sequence[AnyLabels], fold: Fold) -> Raw:
         """Logits: one for two classes, else one for each."""
@@ -124,11 +124,7 @@ class LabelsReader(CellReader):
 
     measure, unit = "accuracy", "accuracy (share of the labels of held-out samples)"
     sign, floor = "A larger number means that more labels of held-out samples are predicted right.", MAJORITY
-    measures = MULTILABEL
-
-    def __init__(self, probe: LargeLogisticProbe) -> None:
-        self.probe = probe
-        self.method = f"One logistic regression for each label ({probe.penalty_in_words})"
+    measures, fits = MULTILABEL, "One logistic regression for each label"
 
     def predict(self, X: Samples, labellings: Sequence[AnyLabels], fold: Fold) -> Raw:
         """The logit of each label."""
@@ -162,11 +158,7 @@ class NumberReader(CellReader):
 
     measure, unit = "r2", "R squared (share of the variance of held-out samples)"
     sign, floor = "A larger number means that held-out numbers are told better; 0 is always their mean.", MEAN
-    measures = REGRESSION
-
-    def __init__(self, probe: LargeRidgeProbe) -> None:
-        self.probe = probe
-        self.method = f"Ridge regression ({probe.penalty_in_words})"
+    measures, fits = REGRESSION, "Ridge regression"
 
     def predict(self, X: Samples, labellings: Sequence[AnyLabels], fold: Fold) -> Raw:
         """The number of each sample."""

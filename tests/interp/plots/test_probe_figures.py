@@ -391,7 +391,7 @@ def test_a_contrast_is_filled_only_where_it_is_above_random_directions_for_certa
     figure = plot(made.contrast_probe())
     symbols = list(_lines(figure, "found without labels")[0].marker.symbol)
     assert symbols == ["circle-open", "circle-open", "circle-open", "circle"]
-    assert "Filled: 1 of 4 layers." in figure.caption
+    assert "Filled in the first panel: 1 of 4 layers." in figure.caption
 
 
 def test_trees_stand_beside_three_controls_and_are_filled_where_all_are_beaten() -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from interp.errors import InputError
+from probes.estimators.large_ridge import LargeRidgeProbe
 from probes.reading.cell_readers import MEAN, ClassReader, LabelsReader, NumberReader, reader_of
 from probes.reading.cell_sweep import sweep_cells
 from probes.reading.portions import Portion
@@ -12,9 +13,6 @@ from probes.samples.split import Fold
 
 class Given(NumberReader):
     """Scores that are written in the activations: by the true labels in column 0, by permutations in the next."""
-
-    def __init__(self):
-        self.method = ""
 
     def score(self, X, labellings, fold):
         return X[fold.test, : len(labellings)].T.astype(float)
@@ -31,7 +29,9 @@ def portion(rows: np.ndarray, test: np.ndarray) -> Portion:
 
 
 def test_a_cell_by_hand():
-    found = sweep_cells(lambda _: SCORES, ["a"], [portion(ROWS, ROWS)], Given(), np.repeat(np.arange(5), 2), workers=1)
+    found = sweep_cells(
+        lambda _: SCORES, ["a"], [portion(ROWS, ROWS)], Given(LargeRidgeProbe()), np.repeat(np.arange(5), 2), workers=1
+    )
     assert found["r2"].tolist() == [[1.0]]
     assert found["control_shuffled"].tolist() == [[0.5]]
     # Each resample is of one permutation.
@@ -43,7 +43,9 @@ def test_a_cell_by_hand():
 def test_portions_are_tested_on_their_own_groups_and_corrected_together():
     """The second portion holds two groups alone, so that no p there can be below 2 / 4."""
     both = [portion(ROWS, ROWS), portion(ROWS[:4], ROWS[:4])]
-    found = sweep_cells(lambda _: SCORES, ["a", "b"], both, Given(), np.repeat(np.arange(5), 2), workers=2)
+    found = sweep_cells(
+        lambda _: SCORES, ["a", "b"], both, Given(LargeRidgeProbe()), np.repeat(np.arange(5), 2), workers=2
+    )
     assert found["p"].tolist() == [[2 / 32, 2 / 4]] * 2
     assert (found["p_corrected"] >= found["p"]).all()
     assert found["r2"].shape == (2, 2)
@@ -54,7 +56,7 @@ def test_the_cell_that_cannot_be_fitted_is_named():
         raise InputError(f"nothing in {key}")
 
     with pytest.raises(InputError, match="L3 z: nothing in L3 z"):
-        sweep_cells(read, ["L3 z"], [portion(ROWS, ROWS)], Given(), ROWS, workers=1)
+        sweep_cells(read, ["L3 z"], [portion(ROWS, ROWS)], Given(LargeRidgeProbe()), ROWS, workers=1)
 
 
 def test_labels_are_read_by_what_they_are_along_as_many_directions_as_they_need():
