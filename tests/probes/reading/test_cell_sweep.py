@@ -18,7 +18,8 @@ class Given(NumberReader):
         return X[fold.test, : len(labellings)].T.astype(float)
 
 
-ROWS = np.arange(10)
+READER = Given(LargeRidgeProbe())
+ROWS, GROUPS = np.arange(10), np.repeat(np.arange(5), 2)
 LABELS = np.linspace(0, 1, 10)
 # Of five groups of two samples, all better by the true labels than by the mean of two permutations, not than by one.
 SCORES = np.tile([1.0, 1.0, 0.0], (10, 1))
@@ -29,9 +30,7 @@ def portion(rows: np.ndarray, test: np.ndarray) -> Portion:
 
 
 def test_a_cell_by_hand():
-    found = sweep_cells(
-        lambda _: SCORES, ["a"], [portion(ROWS, ROWS)], Given(LargeRidgeProbe()), np.repeat(np.arange(5), 2), workers=1
-    )
+    found = sweep_cells(lambda _: SCORES, ["a"], [portion(ROWS, ROWS)], READER, GROUPS, workers=1)
     assert found["r2"].tolist() == [[1.0]]
     assert found["control_shuffled"].tolist() == [[0.5]]
     # Each resample is of one permutation.
@@ -43,9 +42,7 @@ def test_a_cell_by_hand():
 def test_portions_are_tested_on_their_own_groups_and_corrected_together():
     """The second portion holds two groups alone, so that no p there can be below 2 / 4."""
     both = [portion(ROWS, ROWS), portion(ROWS[:4], ROWS[:4])]
-    found = sweep_cells(
-        lambda _: SCORES, ["a", "b"], both, Given(LargeRidgeProbe()), np.repeat(np.arange(5), 2), workers=2
-    )
+    found = sweep_cells(lambda _: SCORES, ["a", "b"], both, READER, GROUPS, workers=2)
     assert found["p"].tolist() == [[2 / 32, 2 / 4]] * 2
     assert (found["p_corrected"] >= found["p"]).all()
     assert found["r2"].shape == (2, 2)
@@ -56,7 +53,7 @@ def test_the_cell_that_cannot_be_fitted_is_named():
         raise InputError(f"nothing in {key}")
 
     with pytest.raises(InputError, match="L3 z: nothing in L3 z"):
-        sweep_cells(read, ["L3 z"], [portion(ROWS, ROWS)], Given(LargeRidgeProbe()), ROWS, workers=1)
+        sweep_cells(read, ["L3 z"], [portion(ROWS, ROWS)], READER, ROWS, workers=1)
 
 
 def test_labels_are_read_by_what_they_are_along_as_many_directions_as_they_need():
