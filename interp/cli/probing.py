@@ -28,12 +28,15 @@ class Asked:
         """Return the kinds of site, once everything is known to fit.
 
         Raises:
-            InputError: kinds that cannot be probed, fewer than two bins, or numbers without a file of them.
+            InputError: kinds that cannot be probed, fewer than two bins, a file that is not there, or numbers without a
+                file of them.
         """
         kinds = [kind.strip() for kind in self.sites.split(",")]
         check_kinds(kinds)
         if self.n_bins is not None and self.n_bins < 2:
             raise InputError(f"--positions {self.n_bins} tells no positions apart. Expected at least 2 bins.")
+        if self.task is not None and not self.task.is_file():
+            raise InputError(f"There is no file {self.task}. Expected a CSV file with columns text and label.")
         if self.labels != "classes" and self.task is None:
             raise InputError(
                 f"--labels {self.labels} without --task: the labels of the default task are classes. Give a CSV file."

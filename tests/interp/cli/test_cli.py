@@ -170,7 +170,7 @@ def test_bad_arguments_are_refused_with_what_was_expected(llama, tmp_path, capsy
         (["sweep", llama, "--prompts", tmp_path / "empty.jsonl"], "holds no prompts"),
         (["sweep", llama, "--prompts", tmp_path / "binary.jsonl"], "UTF-8"),
         (["heads", llama, "--text", tmp_path / "missing.txt"], "Cannot read"),
-        (["probe", llama, "--task", tmp_path / "missing.csv"], "missing.csv"),
+        (["probe", "nowhere", "--task", tmp_path / "missing.csv"], "There is no file"),
         (["probe", llama, "--sites", "resid_post,pattern"], "each once"),
         (["probe", llama, "--positions", "1"], "at least 2 bins"),
         (["probe", llama, "--labels", "numbers"], "without --task"),
