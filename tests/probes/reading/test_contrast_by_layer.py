@@ -165,7 +165,7 @@ def test_intervals_hold_their_numbers_and_it_says_what_it_is(result):
         assert name in result.notes["control"]
     assert (result.notes["n_samples"], result.notes["n_groups"]) == (N, N_GROUPS)
     assert "a ceiling and no control" in result.method
-    assert "Filled: 1 of 4 layers." in plot(result).caption
+    assert "Filled in the first panel: 1 of 4 layers." in plot(result).caption
 
 
 def test_the_seed_makes_it_again_and_it_is_kept(tmp_path):
