@@ -7,8 +7,8 @@ import pytest
 
 from interp.errors import ResultError
 from interp.plots import plot
-from interp.results import Result
 from tests.interp.plots import synthetic_probes as made
+from tests.interp.plots.drawn import drawn_lines, drawn_marks, panel_titles, without, words_at_the_right
 from tests.interp.plots.synthetic import HOSTILE, probe_by_layer
 
 LINES = [
@@ -25,30 +25,9 @@ LINES = [
 ROWS = ["amnesic_probe", "label_swap", "probe_verdict", "interchange", "input_floor"]
 
 
-def _lines(figure, words: str | None = None) -> list:
-    found = [trace for trace in figure.plotly.data if trace.mode == "lines+markers"]
-    return [trace for trace in found if words is None or trace.name == words]
-
-
-def _marks(figure) -> dict:
-    return {trace.name: trace for trace in figure.plotly.data}
-
-
-def _titles(figure) -> list[str]:
-    return [note.text.removeprefix("<b>").removesuffix("</b>") for note in figure.plotly.layout.annotations]
-
-
-def _words_at_the_right(figure) -> list[str]:
-    return [note.text for note in figure.plotly.layout.annotations if note.xref == "paper"]
-
-
-def _without(result: Result, *names: str) -> Result:
-    return dataclasses.replace(result, data=result.data.drop_vars(names))
-
-
 @pytest.mark.parametrize("kind", LINES)
 def test_lines_are_told_apart_without_colour_and_named_once(kind: str) -> None:
-    lines = _lines(plot(made.PROBE_MAKERS[kind]()))
+    lines = drawn_lines(plot(made.PROBE_MAKERS[kind]()))
     looks = {line.name: (line.line.dash, line.marker.symbol[0].removesuffix("-open")) for line in lines}
     dashes, symbols = zip(*looks.values(), strict=True)
     assert len(set(dashes)) == len(set(symbols)) == len(looks) > 1
@@ -75,23 +54,23 @@ def test_after_an_erasure_the_erased_line_stands_beside_the_plain_one_and_the_co
     figure = plot(result)
     names = {"probe": "accuracy", "erased": "erased", "control: random erasure": "control_random_erasure"}
     names["control: majority"] = "control_majority"
-    assert {line.name for line in _lines(figure)} == set(names)
+    assert {line.name for line in drawn_lines(figure)} == set(names)
     for words, name in names.items():
-        np.testing.assert_allclose(_lines(figure, words)[0].y, result.data[name].values)
-    np.testing.assert_allclose(_lines(figure, "erased")[0].customdata[0], [0.48, 0.55])
+        np.testing.assert_allclose(drawn_lines(figure, words)[0].y, result.data[name].values)
+    np.testing.assert_allclose(drawn_lines(figure, "erased")[0].customdata[0], [0.48, 0.55])
     assert figure.title == "Probe after erasure"
     assert "Directions erased: 1 to 2." in figure.caption
     assert plot(probe_by_layer()).title == "Probe by layer"
     assert "erased" not in plot(probe_by_layer()).how_to_read
     with pytest.raises(ResultError, match="erased_low"):
-        plot(_without(result, "erased_low"))
+        plot(without(result, "erased_low"))
 
 
 def test_a_code_stands_beside_that_of_shuffled_labels_and_a_line_at_one() -> None:
     result = made.description_length()
     figure = plot(result)
-    np.testing.assert_allclose(_lines(figure, "probe")[0].y, result.data["compression"].values)
-    control = _lines(figure, "control: shuffled labels")[0]
+    np.testing.assert_allclose(drawn_lines(figure, "probe")[0].y, result.data["compression"].values)
+    control = drawn_lines(figure, "control: shuffled labels")[0]
     np.testing.assert_allclose(control.y, result.data["control_shuffled_compression"].values)
     assert [shape.y0 for shape in figure.plotly.layout.shapes] == [1.0]
     low, high = figure.plotly.layout.yaxis.range
@@ -102,12 +81,12 @@ def test_a_code_stands_beside_that_of_shuffled_labels_and_a_line_at_one() -> Non
 def test_selectivity_has_a_panel_and_a_line_at_zero() -> None:
     result = made.control_task()
     figure = plot(result)
-    assert _titles(figure) == ["accuracy where the word was seen", "selectivity"]
-    both = _lines(figure, "probe")
+    assert panel_titles(figure) == ["accuracy where the word was seen", "selectivity"]
+    both = drawn_lines(figure, "probe")
     np.testing.assert_allclose(both[0].y, result.data["task_accuracy"].values)
     np.testing.assert_allclose(both[1].y, result.data["selectivity"].values)
     np.testing.assert_allclose(
-        _lines(figure, "control: labels drawn by word")[0].y, result.data["control_task_accuracy"].values
+        drawn_lines(figure, "control: labels drawn by word")[0].y, result.data["control_task_accuracy"].values
     )
     assert [(shape.y0, shape.yref) for shape in figure.plotly.layout.shapes] == [(0.0, "y2")]
     assert "Tested on 350 samples whose word was seen, of 30 word types." in figure.caption
@@ -116,21 +95,21 @@ def test_selectivity_has_a_panel_and_a_line_at_zero() -> None:
 def test_every_measure_of_quality_has_a_panel_with_its_own_controls() -> None:
     result = made.probe_quality()
     figure = plot(result)
-    titles = _titles(figure)
+    titles = panel_titles(figure)
     assert len(titles) == len(made.MEASURES) + 3
     assert [title.endswith("↓") for title in titles[:8]] == [False] * 4 + [True] * 4
-    probes = _lines(figure, "probe")
+    probes = drawn_lines(figure, "probe")
     for trace, name in zip(probes, [*made.MEASURES, "compression", "task_accuracy", "selectivity"], strict=True):
         np.testing.assert_allclose(trace.y, result.data[name].values)
-    calibrated = _lines(figure, "control: if calibrated")
+    calibrated = drawn_lines(figure, "control: if calibrated")
     assert [trace.yaxis for trace in calibrated] == ["y7", "y8"]
     np.testing.assert_allclose(calibrated[0].customdata[0], [0.04, 0.06])
-    assert len(_titles(plot(made.probe_quality(selectivity=False)))) == len(made.MEASURES) + 1
+    assert len(panel_titles(plot(made.probe_quality(selectivity=False)))) == len(made.MEASURES) + 1
 
 
 def test_a_layer_is_filled_where_more_is_right_than_by_the_majority_and_that_is_no_chance() -> None:
     figure = plot(made.probe_quality())
-    first, second = _lines(figure, "probe")[:2]
+    first, second = drawn_lines(figure, "probe")[:2]
     # The first layer is significantly worse than the majority, the second better by chance.
     assert list(first.marker.symbol) == ["circle-open", "circle-open", "circle", "circle"]
     assert set(second.marker.symbol) == {"circle"}
@@ -140,8 +119,8 @@ def test_a_layer_is_filled_where_more_is_right_than_by_the_majority_and_that_is_
 def test_learning_curves_run_over_the_logarithm_of_samples_one_panel_for_each_layer() -> None:
     result = made.sample_efficiency()
     figure = plot(result)
-    assert _titles(figure) == ["embed", "layer 0", "layer 1", "layer 2"]
-    for place, trace in enumerate(_lines(figure, "probe")):
+    assert panel_titles(figure) == ["embed", "layer 0", "layer 1", "layer 2"]
+    for place, trace in enumerate(drawn_lines(figure, "probe")):
         np.testing.assert_allclose(trace.x, result.data["n_samples"].values)
         np.testing.assert_allclose(trace.y, result.data["accuracy"].values[place])
     assert {axis.type for axis in figure.plotly.select_xaxes()} == {"log"}
@@ -151,7 +130,7 @@ def test_learning_curves_run_over_the_logarithm_of_samples_one_panel_for_each_la
 
 def test_of_many_layers_the_first_and_the_last_are_among_those_drawn() -> None:
     figure = plot(made.sample_efficiency(40))
-    titles = _titles(figure)
+    titles = panel_titles(figure)
     assert len(titles) == 12
     assert (titles[0], titles[-1]) == ("embed", "layer 38")
     assert "12 of 40 layers; the table has all." in figure.caption
@@ -160,7 +139,7 @@ def test_of_many_layers_the_first_and_the_last_are_among_those_drawn() -> None:
 def test_reliability_has_the_diagonal_both_series_and_the_counts() -> None:
     result = made.reliability()
     figure = plot(result)
-    marks, data = _marks(figure), result.data
+    marks, data = drawn_marks(figure), result.data
     assert list(marks["right as often as it says"].x) == list(marks["right as often as it says"].y) == [0, 1]
     for words, name in (("probe", "accuracy"), ("control: if calibrated", "control_calibrated")):
         np.testing.assert_allclose(marks[words].x, data["confidence"].values)
@@ -177,21 +156,21 @@ def test_reliability_has_the_diagonal_both_series_and_the_counts() -> None:
 def test_amnesic_probing_shows_all_four_edits_and_says_how_sure_it_is() -> None:
     result = made.amnesic_probe()
     figure = plot(result)
-    marks = _marks(figure)
+    marks = drawn_marks(figure)
     names = {"erased": "effect", "control: random directions": "control"}
     names |= {"right label put back": "reinjected", "everything gone": "everything"}
     for words, name in names.items():
         np.testing.assert_allclose(marks[words].x, result.data[name].values)
     np.testing.assert_allclose(marks["erased"].error_x.array, 0.04)
     np.testing.assert_allclose(marks["erased"].error_x.arrayminus, 0.03)
-    assert _words_at_the_right(figure) == [
+    assert words_at_the_right(figure) == [
         "+0.7 above random<br>p 0.001 (corrected)",
         "-0.02 above random<br>p 0.9 (corrected)",
     ]
 
 
 def test_marks_of_one_row_do_not_cover_each_other_and_stay_in_it() -> None:
-    marks = list(_marks(plot(made.amnesic_probe())).values())
+    marks = list(drawn_marks(plot(made.amnesic_probe())).values())
     heights = np.array([trace.y for trace in marks])
     assert (np.diff(heights, axis=0) > 0.1).all()
     assert (np.abs(heights - [0, 1]) < 0.5).all()
@@ -200,17 +179,17 @@ def test_marks_of_one_row_do_not_cover_each_other_and_stay_in_it() -> None:
 def test_a_swap_is_drawn_beside_both_controls_and_says_which_labels_are_used() -> None:
     result = made.label_swap()
     figure = plot(result)
-    marks = _marks(figure)
+    marks = drawn_marks(figure)
     np.testing.assert_allclose(marks["wrong label"].x, result.data["swapped"].values)
     for words, arm in (("control: right label", "reinjected"), ("control: random directions", "random")):
         np.testing.assert_allclose(marks[words].x, result.data["control"].sel(arm=arm).values)
     assert np.isnan(marks["control: random directions"].x[2]), "no random directions where the label fills the site"
-    assert _words_at_the_right(figure) == ["used", "not used", "used"]
+    assert words_at_the_right(figure) == ["used", "not used", "used"]
 
 
 def test_a_verdict_stands_in_words_at_the_right_of_its_row_and_has_room_there() -> None:
     figure = plot(made.probe_verdict())
-    words = _words_at_the_right(figure)
+    words = words_at_the_right(figure)
     assert words == [
         "decodable and used, simple<br>accuracy 0.98, majority 0.50",
         "decodable, not used<br>accuracy 0.80, majority 0.50",
@@ -225,17 +204,17 @@ def test_a_verdict_stands_in_words_at_the_right_of_its_row_and_has_room_there() 
 def test_doses_run_along_both_kinds_of_other_directions_and_are_filled_where_both_are_beaten() -> None:
     result = made.probe_dose()
     figure = plot(result)
-    assert _titles(figure)[0] == "how far the answer moves"
-    assert len(_titles(figure)) == 3
-    effect = _lines(figure, "probe's direction")[0]
+    assert panel_titles(figure)[0] == "how far the answer moves"
+    assert len(panel_titles(figure)) == 3
+    effect = drawn_lines(figure, "probe's direction")[0]
     np.testing.assert_allclose(effect.x, result.data["alpha"].values)
     np.testing.assert_allclose(effect.y, result.data["effect"].values)
     assert list(effect.marker.symbol) == ["circle", "circle-open", "circle-open", "circle-open", "circle"]
     for kind in ("random", "orthogonal"):
-        of_effect, of_loss = _lines(figure, f"control: {kind} directions")
+        of_effect, of_loss = drawn_lines(figure, f"control: {kind} directions")
         np.testing.assert_allclose(of_effect.y, result.data[f"control_{kind}"].values)
         np.testing.assert_allclose(of_loss.y, result.data[f"control_{kind}_loss_rise"].values)
-        draws = _marks(figure)[f"control: {kind} directions, each"]
+        draws = drawn_marks(figure)[f"control: {kind} directions, each"]
         np.testing.assert_allclose(draws.y, result.data[f"control_{kind}_by_draw"].values.ravel())
         np.testing.assert_allclose(draws.x, np.repeat(result.data["alpha"].values, 3))
     assert "Slope per deviation +0.4 (+0.37 to +0.44), monotonicity +0.9" in figure.caption
@@ -244,19 +223,19 @@ def test_doses_run_along_both_kinds_of_other_directions_and_are_filled_where_bot
 def test_a_contrast_below_that_of_other_directions_is_not_filled_however_sure() -> None:
     result = made.probe_dose()
     turned = dataclasses.replace(result, data=result.data.assign(above_random=-result.data["above_random"]))
-    assert set(_lines(plot(turned), "probe's direction")[0].marker.symbol) == {"circle-open"}
+    assert set(drawn_lines(plot(turned), "probe's direction")[0].marker.symbol) == {"circle-open"}
 
 
 def test_doses_are_drawn_in_their_order() -> None:
     result = made.probe_dose()
     mixed = dataclasses.replace(result, data=result.data.isel(alpha=[2, 0, 4, 1, 3]))
     assert plot(mixed).png == plot(result).png
-    assert list(_lines(plot(mixed))[0].x) == [-2, -1, 0, 1, 2]
+    assert list(drawn_lines(plot(mixed))[0].x) == [-2, -1, 0, 1, 2]
 
 
 def test_a_loss_that_was_not_measured_is_said_to_be() -> None:
     figure = plot(made.probe_dose(loss=False, nie=False))
-    assert _titles(figure) == ["how far the answer moves"]
+    assert panel_titles(figure) == ["how far the answer moves"]
     assert "Loss: not measured: too few tokens." in figure.caption
     assert "Loss:" not in plot(made.probe_dose()).caption
 
@@ -264,164 +243,15 @@ def test_a_loss_that_was_not_measured_is_said_to_be() -> None:
 def test_subspaces_stand_beside_placebos_and_the_learned_one_beside_its_controls() -> None:
     result = made.interchange()
     figure = plot(result)
-    marks = _marks(figure)
+    marks = drawn_marks(figure)
     np.testing.assert_allclose(marks["exchanged"].x, result.data["iia"].values)
     np.testing.assert_allclose(marks["control: random subspaces"].x, result.data["control_placebo"].values)
     np.testing.assert_allclose(marks["everything exchanged"].x, 0.95)
     for words, value in (("learned on arbitrary answers", 0.3), ("learned in random weights", 0.25)):
         np.testing.assert_allclose(marks[f"control: {words}"].x, [value, np.nan, np.nan])
-    assert _words_at_the_right(figure)[2] == "rank 4, +0.1 above random<br>p 0.6 (corrected)"
+    assert words_at_the_right(figure)[2] == "rank 4, +0.1 above random<br>p 0.6 (corrected)"
     assert "36 pairs held out, 40 learned on." in figure.caption
     assert "das minus arbitrary +0.6, p 0.004 (corrected); das minus untrained +0.65" in figure.caption
-
-
-def test_accuracy_of_a_sweep_and_its_control_share_a_scale_that_begins_at_the_majority() -> None:
-    result = made.probe_sweep()
-    figure = plot(result)
-    accuracy, control = (trace for trace in figure.plotly.data if trace.type == "heatmap")
-    assert accuracy.coloraxis == control.coloraxis == "coloraxis"
-    axis = figure.plotly.layout.coloraxis
-    assert (axis.cmin, axis.cmax) == (0.5, 1.0)
-    np.testing.assert_allclose(accuracy.z, result.data["accuracy"].values.T, rtol=1e-6)
-    np.testing.assert_allclose(control.z, result.data["control_shuffled"].values.T, rtol=1e-6)
-    assert list(figure.plotly.layout.yaxis.ticktext) == ["embed", "0", "1", "2"]
-    assert accuracy.hovertext[3][0] == "<b>resid_post</b>, layer 2"
-    expected = [float(result.data[name].values[0, 3]) for name in ("accuracy", "accuracy_low", "accuracy_high")]
-    np.testing.assert_allclose(accuracy.customdata[3, 0, :3], expected, rtol=1e-6)
-    assert "corrected p %{customdata[7]" in accuracy.hovertemplate
-    np.testing.assert_allclose(accuracy.customdata[1, 0, 7], 0.3, rtol=1e-6)
-
-
-def test_rings_are_where_more_is_right_than_by_the_control_and_cells_not_run_are_grey() -> None:
-    figure = plot(made.probe_sweep())
-    (rings,) = (trace for trace in figure.plotly.data if trace.type == "scatter")
-    cells = set(zip(rings.y.tolist(), rings.x.tolist(), strict=True))
-    everywhere = {(layer, site) for layer in range(4) for site in range(3)}
-    assert everywhere - cells == {(0, 0), (1, 0), (0, 1)}, "worse than its control, by chance, not run"
-    assert "Rings: 9 of 11 cells." in figure.caption
-    assert "Grey: not run." in figure.caption
-    assert figure.plotly.layout.plot_bgcolor == "#b0b0b0"
-    whole = plot(made.probe_sweep(whole=True))
-    assert "Grey" not in whole.caption
-    assert "Rings: 10 of 12 cells." in whole.caption
-
-
-def test_a_grid_has_a_pair_of_heatmaps_for_each_site_and_counts_all_of_their_cells() -> None:
-    result = made.probe_grid()
-    figure = plot(result)
-    panels = [trace for trace in figure.plotly.data if trace.type == "heatmap"]
-    assert len(panels) == 4
-    for place, trace in enumerate(panels):
-        name = "accuracy" if place % 2 == 0 else "control_shuffled"
-        np.testing.assert_allclose(trace.z, result.data[name].values[place // 2].T, rtol=1e-6)
-    assert [title.partition(": ")[0] for title in _titles(figure)] == [
-        "resid_post",
-        "control",
-        "&lt;img src=x onerror=alert(1)&gt;",
-        "control",
-    ]
-    assert panels[0].hovertext[1][2] == "<b>position 30</b>, layer 0"
-    assert "Rings: 18 of 21 cells." in figure.caption
-    assert "Grey: not run." in figure.caption
-    assert figure.title == "Probes by layer, site, position"
-    beside = dataclasses.replace(result, data=result.data.assign(control_random_weights=0.9 * result.data["accuracy"]))
-    panels = [trace for trace in plot(beside).plotly.data if trace.type == "heatmap"]
-    assert len(panels) == 6
-    np.testing.assert_allclose(panels[5].z, beside.data["control_random_weights"].values[1].T, rtol=1e-6)
-
-
-def test_numbers_have_a_scale_from_their_mean_on() -> None:
-    given = made.probe_sweep()
-    names = {"accuracy": "r2", "control_majority": "control_mean"}
-    data = given.data.rename(names | {f"accuracy{end}": f"r2{end}" for end in ("_low", "_high")})
-    result = dataclasses.replace(given, data=data.assign(control_mean=0 * data["control_mean"]))
-    figure = plot(result)
-    assert (figure.plotly.layout.coloraxis.cmin, figure.plotly.layout.coloraxis.cmax) == (0.0, 1.0)
-    assert _titles(figure)[0] == "held-out R squared"
-    assert "always giving their mean" in figure.how_to_read
-
-
-def test_every_measure_of_a_number_stands_beside_its_controls_and_fills_what_beats_shuffled() -> None:
-    result = made.probe_numbers()
-    figure = plot(result)
-    assert _titles(figure) == ["R squared", "Pearson's correlation", "Spearman's correlation"]
-    probes = _lines(figure, "probe")
-    for trace, name in zip(probes, ("r2", "pearson", "spearman"), strict=True):
-        np.testing.assert_allclose(trace.y, result.data[name].values)
-    assert list(probes[0].marker.symbol) == ["circle-open", "circle-open", "circle", "circle-open"]
-    assert len(_lines(figure, "control: mean")) == 1
-    np.testing.assert_allclose(
-        _lines(figure, "control: random weights")[1].y, result.data["control_random_weights_pearson"].values
-    )
-    assert "Filled in the first panel: 1 of 4 layers." in figure.caption
-
-
-def test_a_floor_shows_both_readers_and_the_majority_without_an_interval() -> None:
-    result = made.input_floor()
-    figure = plot(result)
-    marks = _marks(figure)
-    np.testing.assert_allclose(marks["reader of the input"].x, result.data["accuracy"].values)
-    np.testing.assert_allclose(marks["control: shuffled labels"].x, result.data["control_shuffled"].values)
-    np.testing.assert_allclose(marks["control: majority"].x, 0.52)
-    assert "95 % interval 0.67 to 0.74" in marks["reader of the input"].hovertext[0]
-    assert "interval" not in marks["control: majority"].hovertext[0]
-    assert "12.5 % of the samples have a token that their reader never met." in figure.caption
-
-
-def test_a_contrast_stands_beside_its_controls_and_a_ceiling_that_is_called_none() -> None:
-    result = made.contrast_probe()
-    figure = plot(result)
-    assert _titles(figure) == ["held-out accuracy", "held-out contrast loss ↓"]
-    names = {"found without labels": "accuracy", "ceiling: fitted to the labels": "supervised"}
-    names |= {"first principal component": "first_component", "control: random directions": "control_random_direction"}
-    names |= {"control: random weights": "control_random_weights", "control: shuffled labels": "control_shuffled"}
-    assert {line.name for line in _lines(figure)} == set(names)
-    for words, name in names.items():
-        np.testing.assert_allclose(_lines(figure, words)[0].y, result.data[name].values)
-    for words, name in (("found without labels", "loss"), ("control: random weights", "control_random_weights_loss")):
-        accuracy, loss = _lines(figure, words)
-        np.testing.assert_allclose(loss.y, result.data[name].values)
-        assert (accuracy.yaxis, loss.yaxis) == ("y", "y2")
-    assert [(shape.y0, shape.yref) for shape in figure.plotly.layout.shapes] == [(0.52, "y"), (0.2, "y2")]
-    with pytest.raises(ResultError, match="supervised_low"):
-        plot(_without(result, "supervised_low"))
-
-
-def test_a_contrast_is_filled_only_where_it_is_above_random_directions_for_certain() -> None:
-    figure = plot(made.contrast_probe())
-    symbols = list(_lines(figure, "found without labels")[0].marker.symbol)
-    assert symbols == ["circle-open", "circle-open", "circle-open", "circle"]
-    assert "Filled in the first panel: 1 of 4 layers." in figure.caption
-
-
-def test_trees_stand_beside_three_controls_and_are_filled_where_all_are_beaten() -> None:
-    result = made.structural_probe()
-    figure = plot(result)
-    assert _titles(figure) == ["edges found (UUAS)", "Spearman correlation"]
-    names = {"probe": "", "control: random weights": "control_random_weights_"}
-    names |= {"control: order of words": "control_linear_"}
-    names |= {"control: words shuffled in their sentence": "control_shuffled_"}
-    assert {line.name for line in _lines(figure)} == set(names)
-    for words, control in names.items():
-        for line, measure in zip(_lines(figure, words), ("uuas", "spearman"), strict=True):
-            np.testing.assert_allclose(line.y, result.data[f"{control}{measure}"].values)
-    edges, correlation = _lines(figure, "probe")
-    assert list(edges.marker.symbol) == ["circle-open", "circle-open", "circle", "circle-open"]
-    assert set(correlation.marker.symbol) == {"circle"}
-    np.testing.assert_allclose(edges.customdata[0], [0.27, 0.34])
-
-
-def test_the_caption_of_trees_counts_sentences_and_what_was_left_out() -> None:
-    result = made.structural_probe()
-    caption = plot(result).caption
-    assert "From 1800 words of 90 sentences." in caption
-    assert f"Sentences left out: too few words 2, {HOSTILE[0]} 1." in caption
-    assert "Rank of the map: 16." in caption
-    assert "Filled in the first panel: 1 of 4 layers." in caption
-    whole = dataclasses.replace(result, notes=result.notes | {"dropped": {"too long": 0}})
-    assert "left out" not in plot(whole).caption
-    with pytest.raises(ResultError, match="above_linear_p_corrected"):
-        plot(_without(result, "above_linear_p_corrected"))
 
 
 @pytest.mark.parametrize("kind", made.PROBE_MAKERS)
